@@ -1,0 +1,12 @@
+"""glassnet: neural networks you can see through, trained at the speed of the hardware."""
+
+from __future__ import annotations
+
+from glassnet import numpy
+from glassnet.transforms.batch import vmap
+from glassnet.transforms.check import check_grads
+from glassnet.transforms.derivatives import grad, jacobian, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = ["check_grads", "grad", "jacobian", "jvp", "numpy", "value_and_grad", "vjp", "vmap"]

@@ -1,0 +1,1 @@
+"""The compiler: graph, loop language, LLVM IR text, native code."""

@@ -1,0 +1,389 @@
+"""A function of the loop language as LLVM IR text.
+
+Code generation takes tens of microseconds a line, so lines are the budget: no casts, no address arithmetic that
+could be shared, no line for a constant. Addresses are computed where their last variable lives: the pointer to
+`A[i*64 + k + 3]` moves by i once in the body of the i loop and by k in that of the k loop, and the constant
+ends up in the instruction itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from glassnet.compiler.cpu import CPU
+from glassnet.compiler.loop_language import (
+    BITS,
+    I64,
+    Buffer,
+    Constant,
+    Function,
+    If,
+    Index,
+    Instruction,
+    Load,
+    Loop,
+    Operand,
+    Statement,
+    Store,
+    Type,
+    Value,
+)
+
+_ELEMENTS = {"f32": "float", "f64": "double", "i1": "i1", "i32": "i32", "i64": "i64"}
+_BINARY = {
+    **{opcode: f"f{opcode}" for opcode in ("add", "sub", "mul", "div")},
+    **{opcode: opcode[1:] for opcode in ("iadd", "isub", "imul", "iand", "ior", "ixor")},
+    **{opcode: opcode for opcode in ("shl", "lshr", "ashr")},
+}
+_INTRINSICS = {
+    "abs": "fabs",
+    "copysign": "copysign",
+    "floor": "floor",
+    "fma": "fma",
+    "round_even": "roundeven",
+    "sqrt": "sqrt",
+}
+_CONVERSIONS = ("zext", "sext", "trunc", "sitofp", "uitofp", "fptosi", "bitcast", "fpext", "fptrunc")
+_PREDICATES = {
+    **{f"f{name}": f"fcmp o{name}" for name in ("lt", "le", "gt", "ge", "eq")},
+    "fne": "fcmp une",  # true for NaN, so that NaN != NaN
+    **{f"i{name}": f"icmp s{name}" for name in ("lt", "le", "gt", "ge")},
+    **{f"i{name}": f"icmp {name}" for name in ("eq", "ne", "ult")},
+}
+_MXCSR_FLUSH = 0x8040  # flush results to zero (bit 15), read denormals as zero (bit 6)
+_FPCR_FLUSH = 1 << 24
+
+
+def emit(function: Function, cpu: CPU) -> str:
+    """The text of a module with this one function, for a CPU.
+
+    The native function takes the arena (if there are arena buffers), then the pointer arguments, then the
+    scalars. It reads and writes denormal numbers as zero unless the function says otherwise, and leaves the
+    processor's setting as it was.
+    """
+    return _Emitter(function, cpu).module()
+
+
+@dataclass(slots=True)
+class _Scope:
+    """The lines of one body, and the pointers that have been computed in it."""
+
+    lines: list[str] = field(default_factory=list)
+    pointers: dict[tuple[str, Value | int, int, str], str] = field(default_factory=dict)
+
+
+class _Emitter:
+    """One walk over a function, writing each body into its own list so that pointers can go in front of loops."""
+
+    def __init__(self, function: Function, cpu: CPU) -> None:
+        self.function = function
+        self.cpu = cpu
+        self.scopes = [_Scope()]
+        self.depth: dict[Value, int] = {}  # the scope where an i64 value lives
+        self.text: dict[Value, str] = {}
+        self.declarations: dict[str, str] = {}
+        self.block = "entry"
+        self.count = 0
+
+    # -- the frame
+
+    def module(self) -> str:
+        function = self.function
+        parameters = ["ptr %arena"] if function.uses_arena else []
+        parameters += [f"ptr %arg.{buffer.name}" for buffer in function.pointers]
+        for value in function.arguments:
+            self.define(value, f"%arg.{value.name}")
+            parameters.append(f"{_type(value.type)} %arg.{value.name}")
+        restore = self.flush_denormals() if function.flush_denormals else []
+        self.body(function.body)
+        result = "void" if function.result is None else self.typed(function.result)
+        kind = "void" if function.result is None else _type(function.result.type)
+        return "\n".join(
+            [
+                f"define {kind} @{function.name}({', '.join(parameters)}) #0 {{",
+                "entry:",
+                *self.scopes[0].lines,
+                *restore,
+                f"ret {result}",
+                "}",
+                *(f"declare {signature}" for signature in self.declarations.values()),
+                f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.cpu.vector_bits}" '
+                f'"min-legal-vector-width"="{self.cpu.vector_bits}" }}',
+                "",
+            ]
+        )
+
+    def flush_denormals(self) -> list[str]:
+        """Switch denormals off; the lines that put the setting back."""
+        if self.cpu.architecture == "aarch64":
+            self.declare("llvm.aarch64.get.fpcr", "i64", ())
+            self.declare("llvm.aarch64.set.fpcr", "void", ("i64",))
+            self.line("%fpcr = call i64 @llvm.aarch64.get.fpcr()")
+            self.line(f"%flush = or i64 %fpcr, {_FPCR_FLUSH}")
+            self.line("call void @llvm.aarch64.set.fpcr(i64 %flush)")
+            return ["call void @llvm.aarch64.set.fpcr(i64 %fpcr)"]
+        self.declare("llvm.x86.sse.stmxcsr", "void", ("ptr",))
+        self.declare("llvm.x86.sse.ldmxcsr", "void", ("ptr",))
+        self.line("%mxcsr = alloca i32")
+        self.line("%flush = alloca i32")
+        self.line("call void @llvm.x86.sse.stmxcsr(ptr %mxcsr)")
+        self.line("%mxcsr.was = load i32, ptr %mxcsr")
+        self.line(f"%mxcsr.new = or i32 %mxcsr.was, {_MXCSR_FLUSH}")
+        self.line("store i32 %mxcsr.new, ptr %flush")
+        self.line("call void @llvm.x86.sse.ldmxcsr(ptr %flush)")
+        return ["call void @llvm.x86.sse.ldmxcsr(ptr %mxcsr)"]
+
+    # -- lines and names
+
+    def line(self, text: str) -> None:
+        self.scopes[-1].lines.append(text)
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def define(self, value: Value, text: str) -> None:
+        self.text[value] = text
+        if value.type == I64:
+            self.depth[value] = len(self.scopes) - 1
+
+    def assign(self, value: Value, text: str) -> None:
+        name = f"%{value.name}"
+        self.define(value, name)
+        self.scopes[-1].lines.append(f"{name} = {text}")
+
+    def operand(self, operand: Operand | int) -> str:
+        if isinstance(operand, Value):
+            return self.text[operand]
+        return str(operand) if isinstance(operand, int) else _constant(operand)
+
+    def typed(self, operand: Operand) -> str:
+        return f"{_type(operand.type)} {self.operand(operand)}"
+
+    def declare(self, name: str, result: str, parameters: Sequence[str]) -> None:
+        if name not in self.declarations:
+            self.declarations[name] = f"{result} @{name}({', '.join(parameters)})"
+
+    def call(self, name: str, result: str, operands: Sequence[str], types: Sequence[str]) -> str:
+        self.declare(name, result, types)
+        return f"{result} @{name}({', '.join(operands)})"
+
+    # -- statements
+
+    def body(self, statements: Sequence[Statement]) -> None:
+        for statement in statements:
+            match statement:
+                case Instruction():
+                    self.instruction(statement)
+                case Load():
+                    self.load(statement)
+                case Store():
+                    self.store(statement)
+                case Loop():
+                    self.loop(statement)
+                case If():
+                    self.branch(statement)
+
+    def instruction(self, line: Instruction) -> None:
+        opcode, operands, result = line.opcode, line.operands, line.result
+        if opcode == "iota":
+            self.define(result, _iota(result.type))
+            return
+        type, first = operands[0].type, self.typed(operands[0])
+        if opcode in _BINARY:
+            self.assign(result, f"{_BINARY[opcode]} {first}, {self.operand(operands[1])}")
+        elif opcode == "fma" and not self.cpu.has_fma:
+            # NOTE: llvm.fma without the instruction is a call of libm, a hundred times slower
+            product = self.fresh("%t")
+            self.line(f"{product} = fmul {first}, {self.operand(operands[1])}")
+            self.assign(result, f"fadd {_type(type)} {product}, {self.operand(operands[2])}")
+        elif opcode in _INTRINSICS:
+            types = [_type(type)] * len(operands)
+            name = f"llvm.{_INTRINSICS[opcode]}.{_suffix(type)}"
+            self.assign(result, "call " + self.call(name, types[0], [*map(self.typed, operands)], types))
+        elif opcode in _CONVERSIONS:
+            self.assign(result, f"{opcode} {first} to {_type(result.type)}")
+        elif opcode in ("minimum", "maximum"):
+            mask, predicate = self.fresh("%t"), "olt" if opcode == "minimum" else "ogt"
+            self.line(f"{mask} = fcmp {predicate} {first}, {self.operand(operands[1])}")
+            self.assign(result, f"select {_type(type.of('i1'))} {mask}, {first}, {self.typed(operands[1])}")
+        else:
+            self.assign(result, self.structural(line, type, first))
+
+    def structural(self, line: Instruction, type: Type, first: str) -> str:
+        operands = line.operands
+        match line.opcode:
+            case "neg":
+                return f"fneg {first}"
+            case "compare":
+                predicate = _PREDICATES[f"{'f' if type.is_float else 'i'}{line.attributes[0]}"]
+                return f"{predicate} {first}, {self.operand(operands[1])}"
+            case "select":
+                return f"select {first}, {self.typed(operands[1])}, {self.typed(operands[2])}"
+            case "splat":
+                single, one = self.fresh("%t"), f"<1 x {_type(type)}>"
+                self.line(f"{single} = bitcast {first} to {one}")
+                mask = f"<{line.result.type.lanes} x i32> zeroinitializer"
+                return f"shufflevector {one} {single}, {one} poison, {mask}"
+            case "extract":
+                return f"extractelement {first}, i64 {line.attributes[0]}"
+            case "shuffle":
+                lanes = ", ".join(f"i32 {lane}" for lane in line.attributes)
+                mask = f"<{len(line.attributes)} x i32> <{lanes}>"
+                return f"shufflevector {first}, {self.typed(operands[1])}, {mask}"
+            case _:
+                return self.reduction(line.opcode, type, first)
+
+    def reduction(self, opcode: str, type: Type, vector: str) -> str:
+        scalar, name = _type(Type(type.element)), f"llvm.vector.reduce.{{}}.{_suffix(type)}"
+        if opcode == "reduce_max":
+            name = name.format("fmaximum" if type.is_float else "smax")
+            return "call " + self.call(name, scalar, [vector], [_type(type)])
+        if not type.is_float:
+            return "call " + self.call(name.format("add"), scalar, [vector], [_type(type)])
+        start = f"{scalar} -0.0"
+        types = [scalar, _type(type)]
+        # `reassoc` makes the sum a tree of fixed shape; without it the lanes are added one after another
+        return "call reassoc " + self.call(name.format("fadd"), scalar, [start, vector], types)
+
+    # -- memory
+
+    def load(self, line: Load) -> None:
+        pointer, type = self.pointer(line.buffer, line.index), line.result.type
+        size, vector = BITS[type.element] // 8, _type(type)
+        if line.mask is None:
+            self.assign(line.result, f"load {vector}, ptr {pointer}, align {size}")
+            return
+        mask, types = _mask(line.mask, type.lanes), ["ptr", "i32", _type(type.of("i1")), vector]
+        operands = [f"ptr {pointer}", f"i32 {size}", mask, f"{vector} zeroinitializer"]
+        name = f"llvm.masked.load.{_suffix(type)}.p0"
+        self.assign(line.result, "call " + self.call(name, vector, operands, types))
+
+    def store(self, line: Store) -> None:
+        pointer, type = self.pointer(line.buffer, line.index), line.value.type
+        size = BITS[type.element] // 8
+        if line.mask is None:
+            self.line(f"store {self.typed(line.value)}, ptr {pointer}, align {size}")
+            return
+        types = [_type(type), "ptr", "i32", _type(type.of("i1"))]
+        operands = [self.typed(line.value), f"ptr {pointer}", f"i32 {size}", _mask(line.mask, type.lanes)]
+        name = f"llvm.masked.store.{_suffix(type)}.p0"
+        self.line("call " + self.call(name, "void", operands, types))
+
+    def pointer(self, buffer: Buffer, index: Index) -> str:
+        """The address of an element: each term is added in the scope of its variable, outermost first."""
+        element = _ELEMENTS[buffer.element]
+        pointer = f"%arg.{buffer.name}"
+        if buffer.kind == "arena":
+            pointer = self.advance(0, "%arena", buffer.offset, 1, "i8")
+        for value, factor in sorted(index.terms, key=lambda term: (self.depth[term[0]], term[0].name)):
+            pointer = self.advance(self.depth[value], pointer, value, factor, element)
+        return self.advance(len(self.scopes) - 1, pointer, index.constant, 1, element)
+
+    def advance(self, level: int, pointer: str, by: Value | int, factor: int, element: str) -> str:
+        """`pointer` moved by `by` * `factor` elements, computed once in the scope of that level."""
+        if by == 0:
+            return pointer
+        scope, key = self.scopes[level], (pointer, by, factor, element)
+        if key not in scope.pointers:
+            steps, unit = self.operand(by), element
+            if factor > 1:
+                unit = (
+                    f"[{factor} x {element}]"  # the multiplication is part of the address: no line of its own
+                )
+            elif factor < 0:
+                product = self.fresh("%t")
+                scope.lines.append(f"{product} = mul i64 {steps}, {factor}")
+                steps = product
+            scope.pointers[key] = self.fresh("%p")
+            scope.lines.append(f"{scope.pointers[key]} = getelementptr {unit}, ptr {pointer}, i64 {steps}")
+        return scope.pointers[key]
+
+    # -- control
+
+    def nested(self, statements: Sequence[Statement], label: str, values: Sequence[Value] = ()) -> list[str]:
+        """The lines of a body that starts with `label` and `values`; what it hoists goes to the scopes around."""
+        self.scopes.append(_Scope())
+        self.block = label
+        for value in values:
+            self.define(value, f"%{value.name}")
+        self.body(statements)
+        return self.scopes.pop().lines
+
+    def loop(self, line: Loop) -> None:
+        before, label = self.block, self.fresh("")
+        head, exit = f"head{label}", f"exit{label}"
+        start, stop, variable = self.operand(line.start), self.operand(line.stop), f"%{line.variable.name}"
+        inits = [self.operand(value) for value in line.inits]
+        inner = self.nested(line.body, head, (line.variable, *line.carried))
+        latch, lines = self.block, self.scopes[-1].lines
+        yields = [self.operand(value) for value in line.yields]
+        if line.static:
+            lines.append(f"br label %{head}")
+        else:
+            lines.append(f"%any{label} = icmp slt i64 {start}, {stop}")
+            lines.append(f"br i1 %any{label}, label %{head}, label %{exit}")
+        lines.append(f"{head}:")
+        lines.append(f"{variable} = phi i64 [ {start}, %{before} ], [ %next{label}, %{latch} ]")
+        for value, init, last in zip(line.carried, inits, yields, strict=True):
+            source = f"[ {init}, %{before} ], [ {last}, %{latch} ]"
+            lines.append(f"%{value.name} = phi {_type(value.type)} {source}")
+        lines += inner
+        lines.append(f"%next{label} = add nsw i64 {variable}, {line.step}")
+        lines.append(f"%more{label} = icmp slt i64 %next{label}, {stop}")
+        lines.append(f"br i1 %more{label}, label %{head}, label %{exit}")
+        lines.append(f"{exit}:")
+        self.block = exit
+        for value, init, last in zip(line.results, inits, yields, strict=True):
+            if line.static:
+                self.define(value, last)
+            else:
+                self.assign(value, f"phi {_type(value.type)} [ {init}, %{before} ], [ {last}, %{latch} ]")
+
+    def branch(self, line: If) -> None:
+        label, condition = self.fresh(""), self.operand(line.condition)
+        inner = self.nested(line.body, f"then{label}")
+        self.line(f"br i1 {condition}, label %then{label}, label %end{label}")
+        self.scopes[-1].lines += [f"then{label}:", *inner, f"br label %end{label}", f"end{label}:"]
+        self.block = f"end{label}"
+
+
+@functools.lru_cache(maxsize=256)
+def _type(type: Type) -> str:
+    element = _ELEMENTS[type.element]
+    return element if type.lanes == 1 else f"<{type.lanes} x {element}>"
+
+
+def _suffix(type: Type) -> str:
+    return type.element if type.lanes == 1 else f"v{type.lanes}{type.element}"
+
+
+@functools.cache
+def _mask(valid: int, lanes: int) -> str:
+    return f"<{lanes} x i1> <{', '.join(f'i1 {int(lane < valid)}' for lane in range(lanes))}>"
+
+
+def _number(element: str, value: int | float) -> str:
+    if element not in ("f32", "f64"):
+        return str(int(value))
+    rounded = ctypes.c_float(value).value if element == "f32" else value
+    return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _constant(constant: Constant) -> str:
+    type, number = constant.type, _number(constant.type.element, constant.value)
+    if type.lanes == 1:
+        return number
+    if number in ("0", "0x0000000000000000"):
+        return "zeroinitializer"
+    return f"splat ({_ELEMENTS[type.element]} {number})"
+
+
+def _iota(type: Type) -> str:
+    element = _ELEMENTS[type.element]
+    return f"<{', '.join(f'{element} {_number(type.element, lane)}' for lane in range(type.lanes))}>"

@@ -1,0 +1,422 @@
+"""The loop language between the graph and LLVM: `Builder` makes functions of it, `verify` checks them.
+
+b = Builder("scale")
+x = b.buffer("x", "f32", 1024, kind="argument")
+b.loop(0, 1024, 16, lambda i: b.store(x, i, b.mul(b.load(x, i, 16), 2.0)))
+print(b.finish())
+
+function scale(argument x: f32[1024]):
+  for i1 in 0..1024 step 16:
+    %v1 = load f32x16 x[i1]
+    %v2 = mul f32x16 %v1, 2.0
+    store f32x16 %v2, x[i1]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from glassnet.compiler.loop_language import (
+    F32,
+    F64,
+    I1,
+    I32,
+    I64,
+    Buffer,
+    Constant,
+    Function,
+    If,
+    Index,
+    IndexLike,
+    Instruction,
+    Load,
+    Loop,
+    Operand,
+    Statement,
+    Store,
+    Type,
+    Value,
+    result_type,
+)
+from glassnet.compiler.loop_verifier import verify
+from glassnet.errors import VerificationError
+
+__all__ = [
+    "F32",
+    "F64",
+    "I1",
+    "I32",
+    "I64",
+    "Buffer",
+    "Builder",
+    "Constant",
+    "Function",
+    "If",
+    "Index",
+    "IndexLike",
+    "Instruction",
+    "Load",
+    "Loop",
+    "Operand",
+    "Statement",
+    "Store",
+    "Type",
+    "Value",
+    "verify",
+]
+
+Number = Operand | int | float
+
+
+class Builder:
+    """Writes one function, statement by statement, and names its values.
+
+    Arithmetic takes values of one type; a Python number becomes a constant of the other operand's type. Every
+    method raises `VerificationError` when the operands do not fit.
+    """
+
+    def __init__(self, name: str, flush_denormals: bool = True) -> None:
+        self.name = name
+        self.flush_denormals = flush_denormals
+        self._buffers: list[Buffer] = []
+        self._arguments: list[Value] = []
+        self._bodies: list[list[Statement]] = [[]]
+        self._count = 0
+        self._loops = 0
+
+    # -- what the function is given and gives back
+
+    def buffer(
+        self, name: str, element: str, size: int | None, *, kind: str = "arena", alignment: int = 64
+    ) -> Buffer:
+        """A buffer of `size` elements: a piece of the arena, or for kind="argument" the next pointer argument."""
+        if any(buffer.name == name for buffer in self._buffers):
+            raise VerificationError(f"function {self.name} has two buffers named {name!r}: rename one.")
+        self._buffers.append(Buffer(name, element, size, alignment, kind))
+        return self._buffers[-1]
+
+    def argument(self, name: str, type: Type = I64) -> Value:
+        """The next scalar argument; scalars come after all pointers in the call."""
+        if type not in (I64, F32, F64) or any(value.name == name for value in self._arguments):
+            raise VerificationError(f"argument {name}: {type}: expected a new name and one of i64, f32, f64.")
+        self._arguments.append(Value(name, type))
+        return self._arguments[-1]
+
+    def finish(self, result: Operand | None = None) -> Function:
+        """The function as written so far, returning one scalar or nothing."""
+        if len(self._bodies) > 1 or (result is not None and result.type.lanes > 1):
+            raise VerificationError(f"function {self.name} must end outside its loops and return a scalar.")
+        return Function(
+            self.name,
+            tuple(self._arguments),
+            tuple(self._buffers),
+            tuple(self._bodies[0]),
+            result,
+            self.flush_denormals,
+        )
+
+    # -- constants
+
+    def constant(self, value: int | float, type: Type) -> Constant:
+        """A number, the same in every lane."""
+        return Constant(type, float(value) if type.is_float else int(value))
+
+    def zero(self, type: Type) -> Constant:
+        """Zero in every lane."""
+        return self.constant(0, type)
+
+    def iota(self, lanes: int, element: str) -> Value:
+        """The vector (0, 1, ..., lanes - 1)."""
+        return self._emit("iota", (), (element, lanes))
+
+    # -- floating-point arithmetic
+
+    def add(self, a: Number, b: Number) -> Value:
+        """a + b."""
+        return self._emit("add", (a, b))
+
+    def sub(self, a: Number, b: Number) -> Value:
+        """a - b."""
+        return self._emit("sub", (a, b))
+
+    def mul(self, a: Number, b: Number) -> Value:
+        """a * b."""
+        return self._emit("mul", (a, b))
+
+    def div(self, a: Number, b: Number) -> Value:
+        """a / b, correctly rounded."""
+        return self._emit("div", (a, b))
+
+    def fma(self, a: Number, b: Number, c: Number) -> Value:
+        """a * b + c; rounded once where the CPU can, else twice."""
+        return self._emit("fma", (a, b, c))
+
+    def minimum(self, a: Number, b: Number) -> Value:
+        """a < b ? a : b."""  # NOTE: a NaN in b is kept and a NaN in a is lost; pass the data as b
+        return self._emit("minimum", (a, b))
+
+    def maximum(self, a: Number, b: Number) -> Value:
+        """a > b ? a : b."""  # NOTE: a NaN in b is kept and a NaN in a is lost; relu is maximum(0, x)
+        return self._emit("maximum", (a, b))
+
+    def copysign(self, a: Number, b: Number) -> Value:
+        """The magnitude of a with the sign of b."""
+        return self._emit("copysign", (a, b))
+
+    def neg(self, a: Number) -> Value:
+        """-a."""
+        return self._emit("neg", (a,))
+
+    def abs(self, a: Number) -> Value:
+        """The magnitude of a."""
+        return self._emit("abs", (a,))
+
+    def sqrt(self, a: Number) -> Value:
+        """The square root of a, correctly rounded."""
+        return self._emit("sqrt", (a,))
+
+    def floor(self, a: Number) -> Value:
+        """The largest whole number that is not above a."""
+        return self._emit("floor", (a,))
+
+    def round_even(self, a: Number) -> Value:
+        """The nearest whole number; halves go to the even one."""
+        return self._emit("round_even", (a,))
+
+    # -- integer arithmetic (wraps around) and logic (masks too)
+
+    def iadd(self, a: Number, b: Number) -> Value:
+        """a + b."""
+        return self._emit("iadd", (a, b))
+
+    def isub(self, a: Number, b: Number) -> Value:
+        """a - b."""
+        return self._emit("isub", (a, b))
+
+    def imul(self, a: Number, b: Number) -> Value:
+        """a * b."""
+        return self._emit("imul", (a, b))
+
+    def iand(self, a: Number, b: Number) -> Value:
+        """Bits set in both."""
+        return self._emit("iand", (a, b))
+
+    def ior(self, a: Number, b: Number) -> Value:
+        """Bits set in either."""
+        return self._emit("ior", (a, b))
+
+    def ixor(self, a: Number, b: Number) -> Value:
+        """Bits set in exactly one."""
+        return self._emit("ixor", (a, b))
+
+    def shl(self, a: Number, b: Number) -> Value:
+        """a shifted left by b bits, fewer than the element has."""
+        return self._emit("shl", (a, b))
+
+    def lshr(self, a: Number, b: Number) -> Value:
+        """a shifted right by b bits, zeros coming in."""
+        return self._emit("lshr", (a, b))
+
+    def ashr(self, a: Number, b: Number) -> Value:
+        """a shifted right by b bits, the sign coming in."""
+        return self._emit("ashr", (a, b))
+
+    # -- conversions, lane by lane, to the named element
+
+    def zext(self, a: Operand, element: str) -> Value:
+        """An unsigned integer in more bits."""
+        return self._emit("zext", (a,), (element,))
+
+    def sext(self, a: Operand, element: str) -> Value:
+        """A signed integer in more bits."""
+        return self._emit("sext", (a,), (element,))
+
+    def trunc(self, a: Operand, element: str) -> Value:
+        """The low bits of an integer."""
+        return self._emit("trunc", (a,), (element,))
+
+    def sitofp(self, a: Operand, element: str) -> Value:
+        """A signed integer as a floating-point number."""
+        return self._emit("sitofp", (a,), (element,))
+
+    def uitofp(self, a: Operand, element: str) -> Value:
+        """An unsigned integer as a floating-point number."""
+        return self._emit("uitofp", (a,), (element,))
+
+    def fptosi(self, a: Operand, element: str) -> Value:
+        """A floating-point number without its fraction, as a signed integer; undefined if it does not fit."""
+        return self._emit("fptosi", (a,), (element,))
+
+    def bitcast(self, a: Operand, element: str) -> Value:
+        """The same bits, read as another element of the same size."""
+        return self._emit("bitcast", (a,), (element,))
+
+    def fpext(self, a: Operand, element: str) -> Value:
+        """An f32 as an f64."""
+        return self._emit("fpext", (a,), (element,))
+
+    def fptrunc(self, a: Operand, element: str) -> Value:
+        """An f64 rounded to an f32."""
+        return self._emit("fptrunc", (a,), (element,))
+
+    # -- comparison and lanes
+
+    def compare(self, predicate: str, a: Number, b: Number) -> Value:
+        """The mask of lanes where `a predicate b`: lt, le, gt, ge, eq, ne, and ult for unsigned integers.
+
+        With a NaN every float predicate is false except ne, which is true.
+        """
+        return self._emit("compare", (a, b), (predicate,))
+
+    def select(self, mask: Operand, a: Number, b: Number) -> Value:
+        """a in the lanes where the mask holds, b in the others."""
+        a, b = self._operands("select", (a, b))
+        return self._emit("select", (mask, a, b))
+
+    def splat(self, scalar: Operand, lanes: int) -> Operand:
+        """The scalar in every lane."""
+        if isinstance(scalar, Constant):
+            return Constant(Type(scalar.type.element, lanes), scalar.value)
+        return scalar if lanes == 1 else self._emit("splat", (scalar,), (lanes,))
+
+    def extract(self, vector: Operand, lane: int) -> Value:
+        """One lane as a scalar."""
+        return self._emit("extract", (vector,), (lane,))
+
+    def shuffle(self, a: Operand, b: Operand, lanes: Sequence[int]) -> Value:
+        """The chosen lanes of a followed by b: number l is a[l], number lanes + l is b[l]."""
+        return self._emit("shuffle", (a, b), tuple(lanes))
+
+    def reduce_add(self, vector: Operand) -> Operand:
+        """The sum of all lanes, added as a tree."""
+        return vector if vector.type.lanes == 1 else self._emit("reduce_add", (vector,))
+
+    def reduce_max(self, vector: Operand) -> Operand:
+        """The greatest lane; NaN if any lane is."""
+        return vector if vector.type.lanes == 1 else self._emit("reduce_max", (vector,))
+
+    def transpose_block(self, rows: Sequence[Operand]) -> list[Operand]:
+        """The columns of a square block held in registers: n rows of n lanes, n a power of two.
+
+        log2(n) stages; the stage of distance d swaps the off-diagonal quarters of every 2d x 2d block.
+        """
+        n = len(rows)
+        if n & (n - 1) or any(row.type.lanes != n for row in rows):
+            raise VerificationError(
+                f"transpose of {n} rows of {rows[0].type}: expected n rows of n = 2^k lanes."
+            )
+        columns, distance = list(rows), n // 2
+        while distance:
+            low = [lane + n - distance if lane & distance else lane for lane in range(n)]
+            high = [lane + n if lane & distance else lane + distance for lane in range(n)]
+            for i in range(n):
+                if not i & distance:
+                    a, b = columns[i], columns[i + distance]
+                    columns[i], columns[i + distance] = self.shuffle(a, b, low), self.shuffle(a, b, high)
+            distance //= 2
+        return columns
+
+    # -- memory
+
+    def load(self, buffer: Buffer, index: IndexLike, lanes: int = 1, mask: int | None = None) -> Value:
+        """`lanes` consecutive elements; with `mask` only the first `mask` are read, the others are zero."""
+        result = self._value(Type(buffer.element, lanes))
+        self._bodies[-1].append(Load(result, buffer, Index.of(index), _partial(mask, lanes)))
+        return result
+
+    def load_splat(self, buffer: Buffer, index: IndexLike, lanes: int) -> Operand:
+        """One element in every lane."""
+        return self.splat(self.load(buffer, index), lanes)
+
+    def store(self, buffer: Buffer, index: IndexLike, value: Operand, mask: int | None = None) -> None:
+        """Write the lanes to consecutive elements; with `mask` only the first `mask` of them."""
+        if value.type.element != buffer.element:
+            raise VerificationError(f"store of {value.type} to {buffer.name}: expected {buffer.element}.")
+        statement = Store(buffer, Index.of(index), value, _partial(mask, value.type.lanes))
+        self._bodies[-1].append(statement)
+
+    def value_of(self, index: IndexLike) -> Operand:
+        """An index as an i64 value, for arithmetic."""
+        index = Index.of(index)
+        total: Operand = Constant(I64, index.constant)
+        for value, factor in index.terms:
+            term = value if factor == 1 else self.imul(value, factor)
+            total = term if total == Constant(I64, 0) else self.iadd(term, total)
+        return total
+
+    # -- control
+
+    def loop(
+        self,
+        start: int | Value,
+        stop: int | Value,
+        step: int,
+        body: Callable[..., Sequence[Operand] | None],
+        carry: Sequence[Operand] = (),
+    ) -> tuple[Operand, ...]:
+        """Run `body(i, *carried)` for i = start, start + step, ... below stop; it returns the next carried values.
+
+        Gives the carried values after the last trip. The loop variable is an `Index`; but a loop of one trip, known
+        while compiling, is written out straight and i is then an int, and one of no trip is left out.
+        """
+        if step < 1:
+            raise VerificationError(f"a loop in {self.name} has step {step}: expected 1 or more.")
+        if isinstance(start, int) and isinstance(stop, int) and stop - start <= step:
+            return tuple(body(start, *carry) or ()) if stop > start else tuple(carry)
+        self._loops += 1
+        variable = Value(f"i{self._loops}", I64)
+        carried = tuple(self._value(init.type) for init in carry)
+        statements, yields = self._body(lambda: body(Index.of(variable), *carried))
+        if [value.type for value in yields] != [value.type for value in carried]:
+            got = ", ".join(str(value.type) for value in yields)
+            raise VerificationError(
+                f"the loop over {variable.name} in {self.name} yields ({got}): "
+                f"expected its carried types ({', '.join(str(value.type) for value in carried)})."
+            )
+        results = tuple(self._value(init.type) for init in carry)
+        self._bodies[-1].append(
+            Loop(variable, start, stop, step, carried, tuple(carry), statements, yields, results)
+        )
+        return results
+
+    def if_(self, condition: Operand, body: Callable[[], None]) -> None:
+        """Run `body()` only where the scalar condition holds; values made inside stay inside."""
+        if condition.type != I1:
+            raise VerificationError(
+                f"the condition of an if in {self.name} is {condition.type}: expected i1."
+            )
+        statements, _ = self._body(body)
+        self._bodies[-1].append(If(condition, statements))
+
+    # -- inner workings
+
+    def _body(
+        self, write: Callable[[], Sequence[Operand] | None]
+    ) -> tuple[tuple[Statement, ...], tuple[Operand, ...]]:
+        self._bodies.append([])
+        yields = tuple(write() or ())
+        return tuple(self._bodies.pop()), yields
+
+    def _value(self, type: Type) -> Value:
+        self._count += 1
+        return Value(f"v{self._count}", type)
+
+    def _emit(self, opcode: str, operands: Sequence[Number], attributes: tuple[str | int, ...] = ()) -> Value:
+        checked = self._operands(opcode, operands)
+        result = self._value(result_type(opcode, tuple(x.type for x in checked), attributes))
+        self._bodies[-1].append(Instruction(result, opcode, checked, attributes))
+        return result
+
+    def _operands(self, opcode: str, operands: Sequence[Number]) -> tuple[Operand, ...]:
+        types = [x.type for x in operands if isinstance(x, Value | Constant)]
+        if operands and not types:
+            raise VerificationError(f"{opcode} of plain numbers {operands}: make one of them a constant.")
+        return tuple(x if isinstance(x, Value | Constant) else self.constant(x, types[0]) for x in operands)
+
+
+def _partial(mask: int | None, lanes: int) -> int | None:
+    if mask is None or mask == lanes:
+        return None
+    if not 0 < mask < lanes:
+        raise VerificationError(f"a mask of {mask} valid lanes out of {lanes}: expected 1 to {lanes}.")
+    return mask

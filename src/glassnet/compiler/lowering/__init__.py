@@ -1,0 +1,1 @@
+"""How operations become loops: one file a topic, under the names of `glassnet.ops`."""

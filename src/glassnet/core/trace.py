@@ -1,0 +1,310 @@
+"""Tracing: arrays that remember how they were made.
+
+`Array` is the face of a `Node`. Applying an op to at least one Array makes a new node; applied to plain
+NumPy arrays alone, an op simply computes. Where every input has a value the new node has one as well, so
+Python `if` and loops on values work while a derivative is being traced; where a shape alone is known
+(`vmap`, compilation) asking for a value is an error that names the user's line.
+
+A transform puts a `variable` node in front of each argument that it differentiates: an identity whose
+serial number is newer than anything that existed before. What depends on the variable is what the
+transform works on; the rest are constants to it. Nesting needs nothing more, and perturbations of an inner
+and an outer derivative cannot be confused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import CodeType
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from glassnet.core.dtype import DType, NDArray, weak_dtype
+from glassnet.core.graph import Node
+from glassnet.core.registry import FUNCTIONS, OPS
+from glassnet.core.shape import Shape
+from glassnet.errors import ConcretizationError, DTypeError, GlassnetError, ShapeError
+
+if TYPE_CHECKING:
+    from glassnet.core.op import Op
+
+_depth: ContextVar[int] = ContextVar("open transforms", default=0)
+
+# NumPy's names for its ufuncs are ours but for these.
+_UFUNC_NAMES = {"true_divide": "divide", "absolute": "abs", "float_power": "power"}
+
+_PYTHON_NUMBERS = (bool, int, float)  # not np.float64, which is a float to isinstance: its dtype is strong
+
+
+class Array:
+    """A traced array: NumPy's operators, a shape, and (in eager transforms) a value.
+
+    Users never make one; functions under `gn.grad`, `gn.vmap` or `gn.compile` receive them.
+    """
+
+    __slots__ = ("node",)
+    __hash__ = None  # type: ignore[assignment]  # == is elementwise, as in NumPy
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of its dimensions."""
+        return self.node.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self.node.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.node.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.node.shape, dtype=np.int64))
+
+    @property
+    def value(self) -> NDArray:
+        """The array itself; an error where only the shape is known."""
+        if self.node.value is None:
+            where = self.node.location
+            place = f" ({where[0]}, line {where[1]}: {self.node.source_line})" if where else ""
+            raise ConcretizationError(
+                f"A value was asked for where only the shape {list(self.shape)} is known{place}; "
+                "inside vmap and compiled functions use where(condition, a, b) instead of `if`."
+            )
+        return self.node.value
+
+    @property
+    def T(self) -> Array:  # noqa: N802
+        """The array with its axes reversed."""
+        return FUNCTIONS["transpose"](self)
+
+    def __repr__(self) -> str:
+        known = "" if self.node.value is None else f" = {self.node.value}"
+        return f"<traced {self.dtype}{list(self.shape)}{known}>"
+
+    # Arithmetic: each operator is the op of that name.
+    def __add__(self, other: Any) -> Array:
+        return apply(OPS["add"], (self, other), {})
+
+    def __radd__(self, other: Any) -> Array:
+        return apply(OPS["add"], (other, self), {})
+
+    def __sub__(self, other: Any) -> Array:
+        return apply(OPS["subtract"], (self, other), {})
+
+    def __rsub__(self, other: Any) -> Array:
+        return apply(OPS["subtract"], (other, self), {})
+
+    def __mul__(self, other: Any) -> Array:
+        return apply(OPS["multiply"], (self, other), {})
+
+    def __rmul__(self, other: Any) -> Array:
+        return apply(OPS["multiply"], (other, self), {})
+
+    def __truediv__(self, other: Any) -> Array:
+        return apply(OPS["divide"], (self, other), {})
+
+    def __rtruediv__(self, other: Any) -> Array:
+        return apply(OPS["divide"], (other, self), {})
+
+    def __pow__(self, other: Any) -> Array:
+        return apply(OPS["power"], (self, other), {})
+
+    def __rpow__(self, other: Any) -> Array:
+        return apply(OPS["power"], (other, self), {})
+
+    def __matmul__(self, other: Any) -> Array:
+        return FUNCTIONS["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return FUNCTIONS["matmul"](other, self)
+
+    def __neg__(self) -> Array:
+        return apply(OPS["negative"], (self,), {})
+
+    def __pos__(self) -> Array:
+        return self
+
+    def __abs__(self) -> Array:
+        return apply(OPS["abs"], (self,), {})
+
+    # Comparisons give boolean arrays.
+    def __lt__(self, other: Any) -> Array:
+        return apply(OPS["less"], (self, other), {})
+
+    def __le__(self, other: Any) -> Array:
+        return apply(OPS["less_equal"], (self, other), {})
+
+    def __gt__(self, other: Any) -> Array:
+        return apply(OPS["greater"], (self, other), {})
+
+    def __ge__(self, other: Any) -> Array:
+        return apply(OPS["greater_equal"], (self, other), {})
+
+    def __eq__(self, other: object) -> Array:  # type: ignore[override]
+        return apply(OPS["equal"], (self, other), {})
+
+    def __ne__(self, other: object) -> Array:  # type: ignore[override]
+        return apply(OPS["not_equal"], (self, other), {})
+
+    # Methods that NumPy users type.
+    def sum(self, axis: int | Iterable[int] | None = None, keepdims: bool = False) -> Array:
+        """The sum over `axis` (all axes by default)."""
+        return FUNCTIONS["sum"](self, axis, keepdims)
+
+    def reshape(self, *shape: int | tuple[int, ...]) -> Array:
+        """The same elements in another shape."""
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        return FUNCTIONS["reshape"](self, wanted)
+
+    def __getitem__(self, index: Any) -> Array:
+        return FUNCTIONS["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise DTypeError(
+            f"A traced array cannot be assigned to in place (x[{index!r}] = ...); "
+            "build the new array with where(...), stack([...]) or concatenate([...])."
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("A scalar has no length.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[i] for i in range(len(self)))
+
+    # Conversions ask for the value.
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        return self.value.item()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Array:
+        """NumPy's own functions on traced arrays: the op of the same name, or an error that says so."""
+        name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+        implementation = OPS.get(name) or FUNCTIONS.get(name)
+        if method != "__call__" or options or implementation is None:
+            raise DTypeError(
+                f"numpy.{ufunc.__name__} does not work on a traced array in this form; "
+                "use the function of that name in glassnet.numpy."
+            )
+        return implementation(*inputs)
+
+
+def apply(op: Op, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+    """Applies `op`: at once where no input is traced, else as a new node (with a value if all have one)."""
+    if not any(type(x) is Array for x in inputs):
+        return op.value(np, *inputs, **attributes)
+    nodes: list[Node] = []
+    weak = False
+    for x in inputs:
+        if type(x) is Array:
+            nodes.append(x.node)
+        elif type(x) in _PYTHON_NUMBERS:
+            weak = True
+            nodes.append(cast("Node", None))
+        else:
+            nodes.append(constant(x))
+    if weak:
+        strong = [node.dtype for node in nodes if node is not None]  # pyright: ignore[reportUnnecessaryComparison]
+        beside = np.result_type(*strong)
+        for i, x in enumerate(inputs):
+            if nodes[i] is None:  # pyright: ignore[reportUnnecessaryComparison]
+                nodes[i] = constant(np.asarray(x, weak_dtype(x, beside)))
+    return Array(make_node(op, tuple(nodes), attributes))
+
+
+def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -> Node:
+    """A new node for `op`; errors of shape or dtype gain the user's line."""
+    source = _user_frame()
+    try:
+        values = [node.value for node in inputs]
+        if all(value is not None for value in values):
+            value = np.asarray(op.value(np, *values, **attributes))
+            return Node(op, inputs, attributes, value.shape, value.dtype, value, source)
+        shape, dtype = op.infer(*inputs, **attributes)
+        return Node(op, inputs, attributes, shape, dtype, None, source)
+    except (ValueError, TypeError):
+        # The shape rule speaks more clearly than NumPy: let it complain first, then add the place.
+        try:
+            op.infer(*inputs, **attributes)
+        except GlassnetError as clear:
+            error = clear
+        node = Node(op, inputs, attributes, (), inputs[0].dtype, None, source)
+        place = (
+            f" (line {node.location[1]} of {node.location[0]}: {node.source_line})" if node.location else ""
+        )
+        kind = type(error) if isinstance(error, GlassnetError) else ShapeError
+        raise kind(f"{error}{place}") from None
+
+
+def constant(value: Any) -> Node:
+    """A leaf that holds a known array."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fibu":
+        raise DTypeError(
+            f"glassnet computes with numbers; it got {type(value).__name__} of dtype {array.dtype}."
+        )
+    return Node(OPS["constant"], (), {}, array.shape, array.dtype, array)
+
+
+def placeholder(shape: Shape, dtype: DType) -> Array:
+    """A leaf of which only shape and dtype are known."""
+    return Array(Node(OPS["input"], (), {}, shape, dtype))
+
+
+def variable(x: Any) -> Array:
+    """A fresh identity node in front of `x`, for a transform to differentiate with respect to."""
+    node = x.node if type(x) is Array else constant(x)
+    return Array(Node(OPS["variable"], (node,), {}, node.shape, node.dtype, node.value))
+
+
+def as_array(x: Any) -> Array:
+    """`x` as a traced array: itself, or a constant."""
+    return x if type(x) is Array else Array(constant(x))
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Marks a transform as open. While one is open its results stay traced; see `release`."""
+    token = _depth.set(_depth.get() + 1)
+    try:
+        yield
+    finally:
+        _depth.reset(token)
+
+
+def release(x: Any) -> Any:
+    """A result on its way out of a transform: a plain array when no outer transform is open."""
+    if type(x) is Array and _depth.get() == 0 and x.node.value is not None:
+        return x.node.value
+    return x
+
+
+def _user_frame() -> tuple[CodeType, int] | None:
+    """Code and instruction of the innermost frame outside glassnet; resolved to a line only when printed."""
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        if not frame.f_globals.get("__name__", "").startswith("glassnet."):
+            return frame.f_code, frame.f_lasti
+        frame = frame.f_back
+    return None

@@ -1,0 +1,50 @@
+"""What is settled before a table is learnt: the task, and which rows train, validate and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassnet.data import Table, Target, decide_target, stratified_split
+from glassnet.errors import DataError
+
+_FEWEST_ROWS = 10
+_TEST_FRACTION = 0.2
+_VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table's features X (rows, columns), its decided target, and the rows of the three parts."""
+
+    features: tuple[str, ...]
+    target_name: str
+    X: np.ndarray
+    target: Target
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def plan_training(table: Table, target: str, seed: int, test: np.ndarray | None = None) -> Plan:
+    """Check the whole table and divide its rows: a fifth to test, a tenth of the rest to validate.
+
+    Classes keep their shares in every part; `test` names the test rows where they are fixed. All columns but
+    the target are features. Raises `DataError` for whatever could not be trained on.
+
+    >>> plan_training(read_table("flowers.csv"), "species", seed=0)   # doctest: +SKIP
+    """
+    y = decide_target(table.target(target), table.where(target))
+    features = tuple(name for name in table.names if name != target)
+    if not features:
+        raise DataError(f"{table.path} has no column besides the target {target!r}; add columns to learn from.")
+    if len(table) < _FEWEST_ROWS:
+        raise DataError(f"{table.path} has {len(table)} rows; training needs {_FEWEST_ROWS} or more.")
+    X = table.features(features)
+    strata = y.values if y.task == "classification" else np.zeros(len(table))
+    if test is None:
+        _, test = stratified_split(strata, _TEST_FRACTION, seed)
+    rest = np.setdiff1d(np.arange(len(table)), test)
+    kept, held_out = stratified_split(strata[rest], _VALIDATION_FRACTION, seed)
+    return Plan(features, target, X, y, training=rest[kept], validation=rest[held_out], test=test)

@@ -1,0 +1,164 @@
+"""A network that knows its table: the columns' names, their scaling, and the target's units or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from glassnet.data import Standardizer, Table, text_labels
+from glassnet.errors import DataError
+from glassnet.estimators.plan import Plan, plan_training
+from glassnet.estimators.recipe import Recipe
+from glassnet.nn import Dense
+from glassnet.persist import register_kind, write_model_file
+from glassnet.train import History, Listener, Network
+
+_KIND = "tabular"
+_NETWORK = "network."
+
+
+@dataclass(frozen=True)
+class TabularModel:
+    """A network over the named feature columns of a table, which predicts the column `target`.
+
+    `inputs` scales the features. `outputs` scales the target of a regression, which is learnt standardised
+    and predicted in its own units; it is None for classification.
+    """
+
+    network: Network
+    features: tuple[str, ...]
+    target: str
+    inputs: Standardizer
+    outputs: Standardizer | None
+
+    @classmethod
+    def untrained(cls, plan: Plan, recipe: Recipe) -> TabularModel:
+        """The model that `recipe` makes for a plan; scaling comes from the plan's training rows alone.
+
+        Two classes end in one unit with binary cross-entropy, more in one unit each with softmax
+        cross-entropy, a quantity in one unit with the mean squared error.
+        """
+        outputs = None
+        if plan.target.task == "regression":
+            units, loss = 1, "mean_squared_error"
+            outputs = Standardizer.fit(plan.target.values[plan.training, None])
+        else:
+            classes = len(np.unique(plan.target.values))
+            units, loss = (1, "binary_cross_entropy") if classes == 2 else (classes, "cross_entropy")
+        hidden = [Dense(width, activation=recipe.activation) for width in recipe.hidden]
+        network = Network([*hidden, Dense(units)], loss=loss, seed=recipe.seed)
+        inputs = Standardizer.fit(plan.X[plan.training])
+        return cls(network, plan.features, plan.target_name, inputs, outputs)
+
+    def examples(self, plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The given rows of a plan as the network takes them: scaled features, and labels or scaled values."""
+        y = plan.target.values[rows]
+        return self.inputs.apply(plan.X[rows]), y if self.outputs is None else self.outputs.apply(y[:, None])
+
+    def fit(self, plan: Plan, recipe: Recipe, progress: Listener | bool = False) -> History:
+        """Train the network on the plan's training rows and watch its validation rows."""
+        validation = self.examples(plan, plan.validation) if len(plan.validation) else None
+        return self.network.fit(
+            *self.examples(plan, plan.training),
+            epochs=recipe.epochs_for(len(plan.training)),
+            batch_size=min(recipe.batch_size, len(plan.training)),
+            optimizer=recipe.make_optimizer(),
+            validation_data=validation,
+            progress=progress,
+        )
+
+    def predict_table(self, table: Table) -> dict[str, np.ndarray]:
+        """Columns of shape (rows,): `prediction`, and for classes `probability_CLASS` of each.
+
+        Columns are found by name, in any order; the target may be among them and is not looked at. Raises
+        `DataError` for a column that is missing or that the model does not know, and for unusable values.
+        """
+        X = self._inputs_of(table)
+        if self.outputs is not None:
+            return {"prediction": self.outputs.invert(self.network.predict(X).reshape(-1, 1))[:, 0]}
+        probabilities = self.network.predict_proba(X)
+        columns = {
+            f"probability_{label}": probabilities[:, k] for k, label in enumerate(self.network.classes)
+        }
+        return {"prediction": self.network.predict(X)} | columns
+
+    def evaluate_table(self, table: Table, target: str | None = None) -> dict[str, float]:
+        """The figures of `Network.evaluate` on a table, `mae` in the target's units, whose column is `target`.
+
+        Raises `DataError` as `predict_table` does, and for a class that the model was not trained on.
+        """
+        name = self.target if target is None else target
+        X, y = self._inputs_of(table, besides=name), table.target(name)
+        if self.outputs is None:
+            return self.network.evaluate(X, self._labels(table, name, y))
+        if y.dtype.kind not in "if":
+            raise DataError(f"{table.where(name)} holds no numbers, and the model predicts a quantity.")
+        figures = self.network.evaluate(X, self.outputs.apply(y[:, None]))
+        return {"r2": figures["r2"], "mae": figures["mae"] * float(self.outputs.scale[0])}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a file that `glassnet.load` reads; raises `ModelFileError`."""
+        network, parameters = self.network.to_document()
+        document = {"kind": _KIND, "features": list(self.features), "target": self.target, "network": network}
+        arrays = {f"{_NETWORK}{name}": array for name, array in parameters.items()}
+        arrays |= {"inputs.mean": self.inputs.mean, "inputs.scale": self.inputs.scale}
+        if self.outputs is not None:
+            arrays |= {"outputs.mean": self.outputs.mean, "outputs.scale": self.outputs.scale}
+        write_model_file(path, document, arrays)
+
+    def _inputs_of(self, table: Table, besides: str | None = None) -> np.ndarray:
+        table.require(self.features)
+        unknown = [name for name in table.names if name not in (*self.features, self.target, besides)]
+        if unknown:
+            raise DataError(
+                f"{table.path} has the column {unknown[0]!r}, which the model was not trained on; remove it "
+                f"so that the features {', '.join(map(repr, self.features[:12]))} are left."
+            )
+        return self.inputs.apply(table.features(self.features))
+
+    def _labels(self, table: Table, name: str, y: np.ndarray) -> np.ndarray:
+        """The column `y` in the type of the network's classes, each of them known."""
+        classes = self.network.classes
+        labels = y if classes.dtype.kind == y.dtype.kind == "i" else text_labels(y)
+        known = np.isin(labels.astype(str), classes.astype(str))
+        if not known.all():
+            row = int(np.argmin(known))
+            raise DataError(
+                f"{table.where(name, row)} holds {str(labels[row])!r}, which is none of the model's classes "
+                f"{', '.join(map(str, classes[:20]))}."
+            )
+        return labels.astype(classes.dtype)
+
+
+def fit_table(
+    table: Table, target: str, recipe: Recipe | None = None, progress: Listener | bool = False
+) -> tuple[TabularModel, History, Plan]:
+    """Learn to predict the column `target` of a table; the plan names the rows that were held out.
+
+    >>> model, history, plan = fit_table(read_table("flowers.csv"), "species")    # doctest: +SKIP
+    >>> model.evaluate_table(table.take(plan.test))                               # doctest: +SKIP
+    """
+    recipe = recipe or Recipe()
+    plan = plan_training(table, target, recipe.seed)
+    model = TabularModel.untrained(plan, recipe)
+    return model, model.fit(plan, recipe, progress), plan
+
+
+def _from_document(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> TabularModel:
+    parameters = {
+        name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)
+    }
+    outputs = Standardizer(arrays["outputs.mean"], arrays["outputs.scale"]) if "outputs.mean" in arrays else None
+    return TabularModel(
+        Network.from_document(document["network"], parameters),
+        tuple(document["features"]),
+        document["target"],
+        Standardizer(arrays["inputs.mean"], arrays["inputs.scale"]),
+        outputs,
+    )
+
+
+register_kind(_KIND, _from_document)

@@ -1,0 +1,108 @@
+"""The constructors of ops: elementwise, linear, bilinear, differential, constant. Each registers what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.core.dtype import BOOL, FLOAT64, DType, is_floating
+from glassnet.core.graph import Node
+from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Formula, Linear, Op, Partial
+from glassnet.core.registry import register
+from glassnet.core.shape import Shape, broadcast_shapes
+
+Infer = Callable[..., tuple[Shape, DType]]
+
+
+def elementwise(
+    name: str,
+    *,
+    value: Callable[..., Any],
+    partials: Sequence[Partial] | Partial | None = None,
+    reason: str | None = None,
+    result: str = "floating",
+    **facts: Any,
+) -> Op:
+    """Declares an op that works element by element and broadcasts its inputs.
+
+    `partials` are d out / d x_i as functions (out, *inputs, **attributes); or `reason` says why the
+    derivative is zero. `result` is the dtype rule: "floating" (integers become float64), "same" (the
+    promoted type of the inputs) or "bool".
+    """
+    if partials is None:
+        derivative = Constant(str(reason))
+    else:
+        derivative = Elementwise(tuple(partials) if isinstance(partials, (tuple, list)) else (partials,))  # type: ignore[arg-type]
+
+    def infer(*inputs: Node, **_: Any) -> tuple[Shape, DType]:
+        shape = broadcast_shapes(name, *(x.shape for x in inputs))
+        return shape, _result_dtype(result, [x.dtype for x in inputs])
+
+    return register(Op(name, value, infer, derivative, **facts))
+
+
+def selection(name: str, *, value: Callable[..., Any], transpose: Callable[..., Any], **facts: Any) -> Op:
+    """Declares an op that broadcasts like an elementwise one and is linear in all inputs but the first."""
+
+    def infer(*inputs: Node, **_: Any) -> tuple[Shape, DType]:
+        shape = broadcast_shapes(name, *(x.shape for x in inputs))
+        return shape, _result_dtype("same", [x.dtype for x in inputs[1:]])
+
+    return register(Op(name, value, infer, Linear(transpose, (1, 2)), **facts))
+
+
+def linear(
+    name: str,
+    *,
+    value: Callable[..., Any],
+    infer: Infer,
+    transpose: Callable[..., Any],
+    arguments: tuple[int, ...] | None = None,
+    **facts: Any,
+) -> Op:
+    """Declares an op that is linear in its inputs; `transpose(position, cotangent, inputs, **attributes)`."""
+    return register(Op(name, value, infer, Linear(transpose, arguments), **facts))
+
+
+def bilinear(
+    name: str,
+    *,
+    value: Callable[..., Any],
+    infer: Infer,
+    left: Callable[..., Any],
+    right: Callable[..., Any],
+    **facts: Any,
+) -> Op:
+    """Declares an op that is linear in each of its two inputs while the other is held fixed."""
+    return register(Op(name, value, infer, Bilinear(left, right), **facts))
+
+
+def differential(
+    name: str,
+    *,
+    value: Callable[..., Any],
+    infer: Infer,
+    formula_of_differential: Callable[..., Any],
+    **facts: Any,
+) -> Op:
+    """Declares an op by its total differential, `(out, inputs, tangents, **attributes)` in the op language."""
+    return register(Op(name, value, infer, Differential(formula_of_differential), **facts))
+
+
+def constant(name: str, *, value: Callable[..., Any], infer: Infer, reason: str, **facts: Any) -> Op:
+    """Declares an op whose derivative is zero or does not exist, for a stated reason."""
+    return register(Op(name, value, infer, Constant(reason), **facts))
+
+
+def _result_dtype(rule: str, dtypes: Sequence[DType]) -> DType:
+    if rule == "bool":
+        return BOOL
+    promoted: DType = np.result_type(*dtypes)
+    return promoted if rule == "same" or is_floating(promoted) else FLOAT64
+
+
+def function_formula(template: str) -> Formula:
+    """The formula of an op that reads as a function of several arguments."""
+    return Formula(template, 100)

@@ -1,0 +1,1 @@
+"""Transforms: functions to functions, graphs to graphs. Derivatives, batching, and the verifier."""

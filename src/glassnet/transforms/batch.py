@@ -1,0 +1,112 @@
+"""vmap: a function of one example becomes a function of a batch, op by op.
+
+The function is traced once on an example of which only the shape is known. Then every node that depends on
+the example is applied again with a leading batch axis: elementwise ops align their ranks, the others say in
+their declaration how their attributes shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from glassnet.core.graph import Node, ancestors
+from glassnet.core.trace import Array, as_array, placeholder, release, tracing
+from glassnet.core.tree import flatten, unflatten
+from glassnet.errors import ShapeError
+from glassnet.ops.shaping import broadcast_to, reshape, transpose
+
+
+def batch_node(node: Node, inputs: Sequence[Array], batched: Sequence[bool]) -> Array:
+    """One node's op applied to inputs of which those flagged carry a leading batch axis."""
+    if node.op.batch is not None:
+        return node.op.batch(inputs, batched, node.attributes)
+    rank = len(node.shape)
+    aligned: list[Array] = []
+    for x, flag, example in zip(inputs, batched, node.inputs, strict=True):
+        missing = rank - len(example.shape)
+        if flag and missing:
+            x = reshape(x, (x.shape[0], *(1,) * missing, *example.shape))
+        aligned.append(x)
+    return node.op(*aligned, **node.attributes)
+
+
+def batch(outputs: Sequence[Node], examples: Mapping[Node, Array]) -> list[Array]:
+    """`outputs` with a leading axis, given the batches that stand for the nodes in `examples`.
+
+    What does not depend on an example is repeated along the new axis.
+    """
+    extent = next(iter(examples.values())).shape[0]
+    known: dict[Node, Array] = dict(examples)
+    oldest = min(node.serial for node in examples)
+    for node in ancestors(outputs, oldest, stop=examples):
+        if node in known or not any(x in known for x in node.inputs):
+            continue
+        flags = [x in known for x in node.inputs]
+        inputs = [known[x] if flag else Array(x) for x, flag in zip(node.inputs, flags, strict=True)]
+        known[node] = batch_node(node, inputs, flags)
+    return [
+        known[node] if node in known else broadcast_to(Array(node), (extent, *node.shape)) for node in outputs
+    ]
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """`f`, which takes one example, as a function of a batch of examples.
+
+    vmap(f)(X)[i] = f(X[i]). `in_axes` is one axis for all arguments or a tuple with one entry an argument;
+    None holds an argument fixed for the whole batch. An entry applies to every array of its argument.
+    Inside `f` the example has a shape but no value: use where(...) instead of `if`.
+
+    Raises ShapeError when the batch sizes differ or no argument has a batch axis.
+
+    >>> vmap(lambda w, x: (w * x).sum(), in_axes=(None, 0))(np.array([1.0, 2.0]), np.eye(2))
+    array([1., 2.])
+
+    Source: Bradbury et al., JAX (2018), the transform of that name.
+    """
+
+    @wraps(f)
+    def batched(*args: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):  # pyright: ignore[reportUnknownArgumentType]
+            raise ShapeError(f"vmap got {len(args)} arguments and in_axes for {len(axes)}.")  # pyright: ignore[reportUnknownArgumentType]
+        with tracing():
+            examples: dict[Node, Array] = {}
+            call: list[Any] = []
+            for argument, axis in zip(args, axes, strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+                leaves, structure = flatten(argument)
+                call.append(
+                    argument
+                    if axis is None
+                    else unflatten(structure, [_example(leaf, axis, examples) for leaf in leaves])
+                )
+            extents = {x.shape[0] for x in examples.values()}
+            if len(extents) != 1:
+                found = sorted(extents) if extents else "none"
+                raise ShapeError(f"vmap needs one batch size for all arguments; it found {found}.")
+            leaves, structure = flatten(f(*call))
+            results = batch([as_array(leaf).node for leaf in leaves], examples)
+        return unflatten(structure, [release(_move_first(x, out_axes)) for x in results])
+
+    return batched
+
+
+def _example(leaf: Any, axis: int, examples: dict[Node, Array]) -> Array:
+    x = as_array(leaf)
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"vmap got axis {axis} for an array of shape {x.shape}.")
+    axis %= x.ndim
+    order = (axis, *(i for i in range(x.ndim) if i != axis))
+    moved = transpose(x, order)
+    example = placeholder(moved.shape[1:], moved.dtype)
+    examples[example.node] = moved
+    return example
+
+
+def _move_first(x: Array, axis: int) -> Array:
+    axis %= x.ndim
+    order = tuple(int(i) for i in np.insert(np.arange(1, x.ndim), axis, 0))
+    return transpose(x, order)

@@ -1,0 +1,298 @@
+"""The derivatives that users ask for: grad, value_and_grad, jvp, vjp, jacobian.
+
+All of them trace the function with concrete values, so Python's `if`, loops and recursion on values work,
+and all of them nest. Arguments may be trees (nested tuples, lists, dicts) of arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from glassnet.core.dtype import is_floating
+from glassnet.core.graph import Node
+from glassnet.core.shape import size_of
+from glassnet.core.trace import Array, as_array, placeholder, release, tracing, variable
+from glassnet.core.tree import Structure, flatten, unflatten
+from glassnet.errors import ConfigurationError, DifferentiationError, DTypeError, ShapeError
+from glassnet.ops.shaping import broadcast_to, reshape, stack, transpose
+from glassnet.transforms.batch import batch
+from glassnet.transforms.linearize import pushforward
+from glassnet.transforms.transpose import pullback
+
+Wrt = int | str | tuple[int | str, ...]
+
+
+class _Call:
+    """One call of f with fresh variables in place of the arguments named by `wrt`."""
+
+    def __init__(
+        self, f: Callable[..., Any], wrt: Wrt, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.single = not isinstance(wrt, tuple)
+        positional, named = list(args), dict(kwargs)
+        self.variables: list[Node] = []
+        self.structures: list[Structure] = []
+        for which in wrt if isinstance(wrt, tuple) else (wrt,):
+            place, key = _find(f, which, args, kwargs)
+            holder: Any = positional if place == "positional" else named
+            holder[key] = self._make_variables(holder[key], which)
+        self.out = f(*positional, **named)
+
+    def _make_variables(self, argument: Any, which: int | str) -> Any:
+        leaves, structure = flatten(argument)
+        self.structures.append(structure)
+        fresh = [variable(_differentiable(leaf, which)) for leaf in leaves]
+        self.variables.extend(x.node for x in fresh)
+        return unflatten(structure, list(fresh))
+
+    def arrange(self, results: Sequence[Any]) -> Any:
+        """One result for each variable, in the structure of the arguments."""
+        remaining = list(results)
+        trees: list[Any] = []
+        for structure in self.structures:
+            count = _leaf_count(structure)
+            trees.append(unflatten(structure, [release(x) for x in remaining[:count]]))
+            remaining = remaining[count:]
+        return trees[0] if self.single else tuple(trees)
+
+
+def _leaf_count(structure: Structure) -> int:
+    if structure.kind == "leaf":
+        return 1
+    total = 0
+    for child in structure.children:
+        total += _leaf_count(child)
+    return total
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _find(
+    f: Callable[..., Any], which: int | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str, Any]:
+    """Where the argument `which` is: in the positional or the named ones, and under which key."""
+    if isinstance(which, int):
+        if not -len(args) <= which < len(args):
+            raise DifferentiationError(
+                f"wrt={which} asks for a derivative with respect to argument {which}, "
+                f"but {_name(f)} was called with {len(args)} positional arguments."
+            )
+        return "positional", which % len(args)
+    if which in kwargs:
+        return "named", which
+    names = list(inspect.signature(f).parameters)
+    if which in names and names.index(which) < len(args):
+        return "positional", names.index(which)
+    raise DifferentiationError(f"wrt={which!r} names no argument of {_name(f)}; it has {', '.join(names)}.")
+
+
+def _differentiable(leaf: Any, which: int | str) -> Any:
+    if isinstance(leaf, Array):
+        dtype = leaf.dtype
+    elif isinstance(leaf, float):
+        return np.float64(leaf)
+    else:
+        dtype = np.asarray(leaf).dtype
+    if not is_floating(dtype):
+        raise DTypeError(
+            f"The argument {which!r} holds {dtype} values; a derivative needs floating ones "
+            "(pass 3.0 instead of 3, or x.astype(float))."
+        )
+    return leaf
+
+
+def _zeros(node: Node) -> Any:
+    return broadcast_to(as_array(node.dtype.type(0)), node.shape)
+
+
+def _filled(results: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
+    return [_zeros(node) if x is None else x for x, node in zip(results, nodes, strict=True)]
+
+
+def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
+    """A function that returns f's value and its gradient, for a scalar-valued f.
+
+    grad f = (df/dx_1, ..., df/dx_n)^T has the shape of x. `wrt` is a position, a name, or a tuple of them;
+    an argument that is a tree has a tree of gradients. Cost: a small multiple of the cost of f.
+
+    Raises DifferentiationError when f is not scalar or `wrt` names no argument, DTypeError for integers.
+
+    >>> value, gradient = value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    >>> float(value), gradient
+    (5.0, array([2., 4.]))
+
+    Source: Linnainmaa (1976); Griewank and Walther, Evaluating Derivatives (2008), section 3.2.
+    """
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with tracing():
+            call = _Call(f, wrt, args, kwargs)
+            out = _scalar(call.out, f)
+            one = np.ones((), out.dtype)
+            results = _filled(pullback([out.node], call.variables, [as_array(one)]), call.variables)
+        return release(out), call.arrange(results)
+
+    return wrapped
+
+
+def grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
+    """The gradient of a scalar-valued f as a function; see `value_and_grad`.
+
+    >>> float(grad(lambda x: x ** 3)(2.0))
+    12.0
+    >>> float(grad(grad(lambda x: x ** 3))(2.0))
+    12.0
+    """
+    both = value_and_grad(f, wrt)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return wrapped
+
+
+def _scalar(out: Any, f: Callable[..., Any]) -> Array:
+    leaves, _ = flatten(out)
+    if len(leaves) != 1 or np.shape(leaves[0]) != ():
+        form = f"shape {np.shape(leaves[0])}" if len(leaves) == 1 else f"{len(leaves)} arrays"
+        raise DifferentiationError(
+            f"A gradient needs a scalar, but {_name(f)} returned {form}; "
+            "use jacobian for all derivatives, or vjp for a weighted sum of them."
+        )
+    return as_array(leaves[0])
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(x) and the product of its Jacobian with a tangent, J x_dot, by forward mode.
+
+    `primals` and `tangents` are tuples with one entry an argument, of equal shapes.
+
+    >>> value, slope = jvp(lambda x: x * x, (3.0,), (1.0,))
+    >>> float(value), float(slope)
+    (9.0, 6.0)
+
+    Source: Wengert (1964); Griewank and Walther (2008), section 3.1.
+    """
+    with tracing():
+        call = _Call(f, tuple(range(len(primals))), tuple(primals), {})
+        seeds, _ = flatten(list(tangents))
+        known: dict[Node, Any] = {}
+        for node, seed in zip(call.variables, seeds, strict=True):
+            if np.shape(seed) != node.shape:
+                raise ShapeError(
+                    f"A tangent of shape {np.shape(seed)} does not fit a primal of shape {node.shape}."
+                )
+            known[node] = as_array(np.asarray(seed, node.dtype) if not isinstance(seed, Array) else seed)
+        leaves, structure = flatten(call.out)
+        outs = [as_array(leaf) for leaf in leaves]
+        slopes = _filled(pushforward([x.node for x in outs], known), [x.node for x in outs])
+    return (
+        unflatten(structure, [release(x) for x in outs]),
+        unflatten(structure, [release(x) for x in slopes]),
+    )
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """f(x), and the function that takes a cotangent y_bar to the product y_bar J, by reverse mode.
+
+    >>> value, pull = vjp(lambda x: x * x, np.array([1.0, 3.0]))
+    >>> pull(np.array([1.0, 1.0]))[0]
+    array([2., 6.])
+    """
+    with tracing():
+        call = _Call(f, tuple(range(len(primals))), primals, {})
+        leaves, structure = flatten(call.out)
+        outs = [as_array(leaf) for leaf in leaves]
+
+    def transposed(cotangent: Any) -> tuple[Any, ...]:
+        seeds, _ = flatten(cotangent)
+        with tracing():
+            fitted: list[Array] = []
+            for x, seed in zip(outs, seeds, strict=True):
+                if np.shape(seed) != x.shape:
+                    raise ShapeError(
+                        f"A cotangent of shape {np.shape(seed)} does not fit a value of shape {x.shape}."
+                    )
+                fitted.append(seed if isinstance(seed, Array) else as_array(np.asarray(seed, x.dtype)))
+            results = _filled(pullback([x.node for x in outs], call.variables, fitted), call.variables)
+        return call.arrange(results)
+
+    return unflatten(structure, [release(x) for x in outs]), transposed
+
+
+def jacobian(f: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Callable[..., Any]:
+    """All derivatives of f: outputs as rows, inputs as columns.
+
+    J[i, j] = d f_i / d x_j; for arrays the shape is f(x).shape + x.shape, indices row by row. A list or
+    tuple of scalars counts as a vector. `mode` is "forward" (one sweep an input), "reverse" (one sweep an
+    output) or "auto" (whichever needs fewer sweeps); all sweeps run as one batch.
+
+    Raises ConfigurationError for an unknown mode, DifferentiationError and DTypeError as `grad`.
+
+    >>> jacobian(lambda x: [2 * x[0] + x[1], 3 * x[1]])(np.array([1.0, 5.0]))
+    array([[2., 1.],
+           [0., 3.]])
+
+    Source: Griewank and Walther (2008), chapter 3.
+    """
+    if mode not in ("auto", "forward", "reverse"):
+        raise ConfigurationError(f'jacobian got mode {mode!r}; it takes "auto", "forward" or "reverse".')
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with tracing():
+            call = _Call(f, wrt, args, kwargs)
+            out = _vector(call.out, f)
+            inputs = 0
+            for node in call.variables:
+                inputs += size_of(node.shape)
+            forward = mode == "forward" or (mode == "auto" and inputs < size_of(out.shape))
+            blocks = (_forward_blocks if forward else _reverse_blocks)(out, call.variables)
+        return call.arrange(blocks)
+
+    return wrapped
+
+
+def _vector(out: Any, f: Callable[..., Any]) -> Array:
+    if isinstance(out, (list, tuple)):
+        leaves, _ = flatten(out)
+        shapes = {np.shape(leaf) for leaf in leaves}
+        if len(shapes) != 1:
+            raise DifferentiationError(
+                f"{_name(f)} returned arrays of shapes {sorted(shapes)}; stack or concatenate them into one."
+            )
+        return as_array(stack([as_array(leaf) for leaf in leaves]))
+    return as_array(out)
+
+
+def _basis(node: Node) -> Array:
+    size = size_of(node.shape)
+    return as_array(np.eye(size, dtype=node.dtype).reshape(size, *node.shape))
+
+
+def _reverse_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
+    # One transposed graph with an open cotangent, batched over the unit vectors of the output.
+    cotangent = placeholder(out.shape, out.dtype)
+    results = _filled(pullback([out.node], variables, [cotangent]), variables)
+    rows = batch([x.node for x in results], {cotangent.node: _basis(out.node)})
+    return [reshape(x, (*out.shape, *node.shape)) for x, node in zip(rows, variables, strict=True)]
+
+
+def _forward_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
+    blocks: list[Any] = []
+    for node in variables:
+        tangent = placeholder(node.shape, node.dtype)
+        slope = _filled(pushforward([out.node], {node: tangent}), [out.node])[0]
+        columns = batch([slope.node], {tangent.node: _basis(node)})[0]  # (inputs, *outputs)
+        moved = transpose(columns, (*range(1, columns.ndim), 0))
+        blocks.append(reshape(moved, (*out.shape, *node.shape)))
+    return blocks

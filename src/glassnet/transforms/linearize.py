@@ -1,0 +1,71 @@
+"""Forward mode: every op's linear map, applied to tangents (x_dot) in the order of evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from glassnet.core.graph import Node, ancestors
+from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Linear
+from glassnet.core.trace import Array
+from glassnet.ops.shaping import broadcast_to
+
+
+def scale(x: Any, partial: Any) -> Any:
+    """x times a partial derivative; the plain numbers 1, -1 and 0 (None) cost nothing."""
+    if isinstance(partial, (int, float)):
+        if partial == 0:
+            return None
+        if partial == 1:
+            return x
+        if partial == -1:
+            return -x
+    return x * partial
+
+
+def push(node: Node, tangents: Sequence[Any]) -> Any:
+    """The tangent of one node from those of its inputs (None: zero), by its op's derivative fact."""
+    op, attributes = node.op, node.attributes
+    out, inputs = Array(node), [Array(x) for x in node.inputs]
+    match op.derivative:
+        case Elementwise(partials):
+            terms = [
+                scale(x_dot, partial(out, *inputs, **attributes))
+                for partial, x_dot in zip(partials, tangents, strict=True)
+                if x_dot is not None
+            ]
+        case Linear(_, arguments):
+            linear = range(len(inputs)) if arguments is None else arguments
+            if all(tangents[i] is None for i in linear):
+                return None
+            filled = [
+                x if i not in linear else (x * 0 if x_dot is None else x_dot)
+                for i, (x, x_dot) in enumerate(zip(inputs, tangents, strict=True))
+            ]
+            terms = [op(*filled, **attributes)]
+        case Bilinear():
+            x, y = inputs
+            terms = [] if tangents[0] is None else [op(tangents[0], y, **attributes)]
+            terms += [] if tangents[1] is None else [op(x, tangents[1], **attributes)]
+        case Differential(formula):
+            terms = [formula(out, inputs, tangents, **attributes)]
+        case Constant():
+            terms = []
+    total: Any = None
+    for term in terms:
+        if term is not None:
+            total = term if total is None else total + term
+    return total if total is None else broadcast_to(total, node.shape)
+
+
+def pushforward(outputs: Sequence[Node], tangents: Mapping[Node, Any]) -> list[Any]:
+    """The tangents of `outputs` given those of some nodes; None where an output does not depend on them."""
+    known: dict[Node, Any] = dict(tangents)
+    oldest = min(node.serial for node in tangents)
+    for node in ancestors(outputs, oldest, stop=tangents):
+        if node in known:
+            continue
+        incoming = [known.get(x) for x in node.inputs]
+        if any(x_dot is not None for x_dot in incoming):
+            known[node] = push(node, incoming)
+    return [known.get(node) for node in outputs]

@@ -1,7 +1,7 @@
 """JAX with optax: an epoch as one jitted `lax.scan` with donated state, or one jitted call per step.
 
-What was tried and is nowhere faster: integer labels in place of one-hot rows, the permutation drawn by JAX itself
-(its sort costs more than the copy of NumPy's), synchronous dispatch, XLA without fusion emitters.
+What was tried and is nowhere faster: integer labels in place of one-hot rows, the permutation drawn by JAX
+itself (its sort costs more than the copy of NumPy's), synchronous dispatch, XLA without fusion emitters.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class State:
         for key, (inputs, units) in zip(keys, pairwise(case.units), strict=True):
             weight = jax.random.normal(key, (inputs, units)) / np.sqrt(inputs)
             parameters.append((weight, jax.numpy.zeros(units)))
-        self.carry = (parameters, self.optimizer.init(parameters), jax.numpy.zeros(()))
+        self.carry: Any = (parameters, self.optimizer.init(parameters), jax.numpy.zeros(()))
         self.rows = (jax.numpy.asarray(X), jax.numpy.asarray(targets(case, y)))
 
     def step(self, carry: Any, rows: Any) -> tuple[Any, None]:

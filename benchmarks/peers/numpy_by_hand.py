@@ -95,7 +95,7 @@ class ByHand:
             np.subtract(delta, target, out=delta)
             loss = np.add.reduce(np.log(column, out=column), axis=None) - np.vdot(z, target)
         np.multiply(delta, self.scale, out=delta)
-        return loss
+        return float(loss)
 
     def backward(self, X: np.ndarray) -> None:
         relu = self.case.activation == "relu"

@@ -24,8 +24,8 @@ class Fit:
         self.case = case
         self.X = X
         self.y = y.ravel()  # it wants a single output without an axis
-        network = MLPRegressor if case.loss == "mean_squared_error" else MLPClassifier
-        self.network: Any = network(
+        network: Any = MLPRegressor if case.loss == "mean_squared_error" else MLPClassifier
+        self.network = network(
             hidden_layer_sizes=case.units[1:-1],
             activation=case.activation,
             solver=case.optimizer,

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from glassnet import numpy
+from glassnet.explain import derive
+from glassnet.nn import Dense
+from glassnet.optim import SGD, Adam
+from glassnet.persist import load
+from glassnet.train import Network
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.check import check_grads
 from glassnet.transforms.derivatives import grad, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
-__all__ = ["check_grads", "grad", "jacobian", "jvp", "numpy", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "Dense",
+    "Network",
+    "check_grads",
+    "derive",
+    "grad",
+    "jacobian",
+    "jvp",
+    "load",
+    "numpy",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-from glassnet.core.dtype import FLOAT32 as float32
-from glassnet.core.dtype import FLOAT64 as float64
+from glassnet.core.dtype import FLOAT32, FLOAT64
 from glassnet.ops.activation import leaky_relu, relu
 from glassnet.ops.arithmetic import (
     abs,
@@ -36,6 +35,8 @@ from glassnet.ops.shaping import broadcast_to, concatenate, expand_dims, reshape
 from glassnet.ops.structural import stop_gradient
 from glassnet.ops.trigonometric import cos, sin, tanh
 
+float32 = FLOAT32
+float64 = FLOAT64
 pi = math.pi
 e = math.e
 

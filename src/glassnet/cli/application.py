@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
@@ -14,6 +15,7 @@ from glassnet.cli.evaluate import evaluate
 from glassnet.cli.predict import predict
 from glassnet.cli.train import train
 from glassnet.errors import GlassnetError
+from glassnet.execute import FallbackWarning
 
 _WRONG_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141
 
@@ -21,7 +23,7 @@ app = App(
     name="glassnet",
     help="Train neural networks on tables, and see through them. Start with: glassnet train digits",
     version=__version__,
-    help_format="plaintext",
+    help_format="markdown",
 )
 for _command in (train, predict, evaluate):
     app.command(_command)
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to stop
             stream.reconfigure(errors="backslashreplace")
+    # The report of a run says itself why a network is not compiled.
+    warnings.simplefilter("ignore", FallbackWarning)
     try:
         tokens = list(sys.argv[1:] if arguments is None else arguments)
         command, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)

@@ -10,7 +10,7 @@ from glassnet.cli.files import open_model, open_unseen_table
 from glassnet.cli.report import show_evaluation
 
 
-def evaluate(model: Path, table: str, *, target: str | None = None) -> None:
+def evaluate(model: Path, table: str, /, *, target: str | None = None) -> None:
     """Compare a model's predictions with the known target of a table.
 
     Parameters

@@ -27,7 +27,8 @@ def open_model(path: Path) -> TabularModel:
     model = load(path)
     if not isinstance(model, TabularModel):
         raise ModelFileError(
-            f"{path} holds a bare network, which knows no column names; use it from Python with glassnet.load."
+            f"{path} holds a bare network, which knows no column names; "
+            "use it from Python with glassnet.load."
         )
     return model
 
@@ -43,9 +44,10 @@ def check_output(path: Path) -> None:
 
 
 def check_model_output(path: Path) -> None:
-    """Raise `ConfigurationError` unless a model could be written at `path`, over nothing but another model."""
+    """Raise `ConfigurationError` unless a model could be written at `path`, over another model at most."""
     check_output(path)
     if path.exists() and not is_model_file(path):
         raise ConfigurationError(
-            f"{path} exists and is not a glassnet model, so it is not overwritten; choose another name with --out."
+            f"{path} exists and is not a glassnet model, so it is not overwritten; "
+            "choose another name with --out."
         )

@@ -14,7 +14,7 @@ from glassnet.errors import ConfigurationError
 from glassnet.persist import write_atomically
 
 
-def predict(model: Path, table: str, *, out: Path | None = None) -> None:
+def predict(model: Path, table: str, /, *, out: Path | None = None) -> None:
     """Predict the target of every row of a table and print the predictions as CSV.
 
     The output has one line per row: the prediction and, for classes, the probability of each.
@@ -31,7 +31,9 @@ def predict(model: Path, table: str, *, out: Path | None = None) -> None:
     if out is not None:
         check_output(out)
         if out.resolve() in (model.resolve(), Path(table).resolve()):
-            raise ConfigurationError(f"--out {out} would overwrite an input of the prediction; choose another name.")
+            raise ConfigurationError(
+                f"--out {out} would overwrite an input of the prediction; choose another name."
+            )
     network = open_model(model)
     source = open_unseen_table(table)
     columns = network.predict_table(source)

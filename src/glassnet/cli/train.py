@@ -17,10 +17,12 @@ from glassnet.train.progress import ProgressBar
 
 _INTERRUPTED = 130
 _CERTIFIED_EXAMPLES = 16
+_PICTURES = 4
 
 
 def train(
     table: str,
+    /,
     *,
     target: str | None = None,
     hidden: str = "64,32",
@@ -69,19 +71,65 @@ def train(
 
     console = Console(highlight=False)
     report.show_plan(console, source, plan)
-    sample = model.examples(plan, plan.training[:_CERTIFIED_EXAMPLES])
-    certificate = model.network.certify(*sample)
+    certificate = model.network.certify(*model.examples(plan, plan.sample(_CERTIFIED_EXAMPLES)))
     report.show_network(console, model.network)
     report.show_certificate(console, certificate)
     with ProgressBar(console) as progress:
         history = model.fit(plan, recipe, progress)
-    interrupted = history.interrupted
-    if interrupted and not history.loss:
-        console.print("No epoch was finished, so no model was saved.")
+    if history.stopped and not history.loss:
+        report.show_fact(console, "saved", "nothing, as no epoch was finished")
         return _INTERRUPTED
     model.save(out)
-    if interrupted:
-        console.print(f"Saved the model of epoch {len(history.loss)} in {out}", soft_wrap=True, markup=False)
+    if history.stopped:
+        report.show_fact(console, "saved", f"{out}, the model of epoch {history.epochs}", wrap=False)
         return _INTERRUPTED
     _report_success(console, model, source, plan, table, out)
     return 0
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise ConfigurationError(
+            f"--hidden {text} is not a list of widths; "
+            "give positive whole numbers separated by commas, such as 64,32."
+        ) from None
+
+
+def _open(table: str, target: str | None) -> tuple[Table, str, np.ndarray | None]:
+    """The table, the target's name, and the rows held out where the table itself fixes them."""
+    if table == DIGITS:
+        digits = load_digits()
+        return digits.table(), target or "digit", digits.split()[1]
+    source = read_table(table)
+    if target is None:
+        raise ConfigurationError(
+            f"--target is missing: name the column of {table} to predict, "
+            f"one of {', '.join(source.names[:12])}."
+        )
+    return source, target, None
+
+
+def _report_success(
+    console: Console, model: TabularModel, source: Table, plan: Plan, table: str, out: Path
+) -> None:
+    unseen = source.take(plan.test)
+    report.show_evaluation(console, model, unseen, plan.target_name)
+    if table == DIGITS:
+        _show_misread(console, model, plan)
+    console.print()
+    report.show_fact(console, "saved", str(out), wrap=False)
+    for label, command in (("next", "evaluate"), ("", "predict")):
+        report.show_fact(console, label, shlex.join(["glassnet", command, str(out), table]), wrap=False)
+
+
+def _show_misread(console: Console, model: TabularModel, plan: Plan) -> None:
+    digits = load_digits()
+    predicted = model.predict_table(digits.table(plan.test))["prediction"]
+    wrong = np.flatnonzero(predicted != digits.labels[plan.test])[:_PICTURES]
+    rows = plan.test[wrong]
+    captions = [
+        f"{digits.labels[row]} read as {read}" for row, read in zip(rows, predicted[wrong], strict=True)
+    ]
+    report.show_images(console, digits.images[rows], captions)

@@ -26,7 +26,7 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class CPU:
-    """A processor: its LLVM name, its features, the bits of a vector register and how many registers there are.
+    """A processor: its LLVM name, its features, the bits of a vector register and the number of registers.
 
     >>> CPU("znver5", frozenset({"avx512f", "fma"}), 512, 32).lanes("f32")
     16
@@ -37,6 +37,7 @@ class CPU:
     vector_bits: int
     registers: int
     architecture: str = "x86_64"
+    missing: frozenset[str] = frozenset()  # features that the name promises and the machine may lack
 
     def lanes(self, element: str) -> int:
         """How many elements ("f32", "f64", "i32", "i64") a vector register holds."""
@@ -49,8 +50,10 @@ class CPU:
 
     @property
     def feature_text(self) -> str:
-        """The features in LLVM's notation, sorted: "+avx,+avx2"."""
-        return ",".join(f"+{feature}" for feature in sorted(self.features))
+        """The features in LLVM's notation, sorted: "+avx,+avx2,-avx512f"."""
+        # NOTE: a virtual machine may hide features of its CPU, and the name alone would switch them on
+        present, absent = (sorted(names) for names in (self.features, self.missing))
+        return ",".join([f"+{name}" for name in present] + [f"-{name}" for name in absent])
 
     def restrict(self, tier: str) -> CPU:
         """The same machine with its wider vectors switched off: "avx2" or "sse".
@@ -78,14 +81,17 @@ def host_cpu() -> CPU:
     if reason is not None:
         raise UncompilableError(reason)
     llvm = binding()
-    features = frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    listed = llvm.get_host_cpu_features()
+    features = frozenset(name for name, present in listed.items() if present)
     architecture = llvm.get_process_triple().split("-")[0]
     architecture = "aarch64" if architecture.startswith("arm64") else architecture
-    return _describe(llvm.get_host_cpu_name(), features, architecture)
+    return _describe(llvm.get_host_cpu_name(), features, architecture, frozenset(listed) - features)
 
 
-def _describe(name: str, features: frozenset[str], architecture: str) -> CPU:
+def _describe(
+    name: str, features: frozenset[str], architecture: str, missing: frozenset[str] = frozenset()
+) -> CPU:
     if architecture == "aarch64":
         features |= {"neon"}  # every 64-bit Arm has it; some systems do not list it
     _, bits, registers = next(tier for tier in TIERS.values() if tier[0] <= features)
-    return CPU(name, features, bits, registers, architecture)
+    return CPU(name, features, bits, registers, architecture, missing)

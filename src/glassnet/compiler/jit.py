@@ -1,7 +1,7 @@
 """From LLVM IR text to a function that Python can call, with a cache of compiled objects on disk.
 
-Only code generation runs: LLVM's optimisation passes were measured to change nothing here and to cost more than
-all the rest. ORC is used because an unresolved symbol is an error there and a crash in MCJIT.
+Only code generation runs: LLVM's optimisation passes were measured to change nothing here and to cost more
+than all the rest. ORC is used because an unresolved symbol is an error there and a crash in MCJIT.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class NativeFunction:
     keep_alive: tuple[Any, ...]
 
     def __call__(self, *arguments: int | float) -> int | float | None:
+        """Run it: addresses for pointers, numbers for scalars."""
         return self.call(*arguments)
 
 
@@ -54,7 +55,7 @@ def compile_function(function: Function, cpu: CPU | None = None) -> NativeFuncti
         cpu: the CPU to write for, the host by default.
 
     Raises:
-        UncompilableError: the text is no LLVM IR, needs a symbol that does not exist, or no code can be made here.
+        UncompilableError: no native code can be made here, or LLVM refuses it; the sentence has the reason.
     """
     cpu = host_cpu() if cpu is None else cpu
     pointers = [ctypes.c_void_p] * (len(function.pointers) + function.uses_arena)

@@ -1,9 +1,9 @@
 """A function of the loop language as LLVM IR text.
 
-Code generation takes tens of microseconds a line, so lines are the budget: no casts, no address arithmetic that
-could be shared, no line for a constant. Addresses are computed where their last variable lives: the pointer to
-`A[i*64 + k + 3]` moves by i once in the body of the i loop and by k in that of the k loop, and the constant
-ends up in the instruction itself.
+Code generation takes tens of microseconds a line, so lines are the budget: no casts, no address arithmetic
+that could be shared, no line for a constant. Addresses are computed where their last variable lives: the
+pointer to `A[i*64 + k + 3]` moves by i once in the body of the i loop and by k in that of the k loop, and the
+constant ends up in the instruction itself.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Scope:
 
 
 class _Emitter:
-    """One walk over a function, writing each body into its own list so that pointers can go in front of loops."""
+    """One walk over a function; each body has its own list of lines, so pointers can go in front of loops."""
 
     def __init__(self, function: Function, cpu: CPU) -> None:
         self.function = function
@@ -306,7 +306,7 @@ class _Emitter:
     # -- control
 
     def nested(self, statements: Sequence[Statement], label: str, values: Sequence[Value] = ()) -> list[str]:
-        """The lines of a body that starts with `label` and `values`; what it hoists goes to the scopes around."""
+        """The lines of a body that starts with `label` and `values`; what it hoists goes to outer scopes."""
         self.scopes.append(_Scope())
         self.block = label
         for value in values:

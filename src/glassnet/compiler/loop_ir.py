@@ -14,6 +14,7 @@ function scale(argument x: f32[1024]):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from glassnet.compiler.loop_language import (
@@ -67,6 +68,8 @@ __all__ = [
 
 Number = Operand | int | float
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
 
 class Builder:
     """Writes one function, statement by statement, and names its values.
@@ -78,6 +81,7 @@ class Builder:
     def __init__(self, name: str, flush_denormals: bool = True) -> None:
         self.name = name
         self.flush_denormals = flush_denormals
+        self._names: set[str] = set()
         self._buffers: list[Buffer] = []
         self._arguments: list[Value] = []
         self._bodies: list[list[Statement]] = [[]]
@@ -89,16 +93,16 @@ class Builder:
     def buffer(
         self, name: str, element: str, size: int | None, *, kind: str = "arena", alignment: int = 64
     ) -> Buffer:
-        """A buffer of `size` elements: a piece of the arena, or for kind="argument" the next pointer argument."""
-        if any(buffer.name == name for buffer in self._buffers):
-            raise VerificationError(f"function {self.name} has two buffers named {name!r}: rename one.")
+        """A buffer of `size` elements: part of the arena, or with kind="argument" the next pointer."""
+        self._claim(name)
         self._buffers.append(Buffer(name, element, size, alignment, kind))
         return self._buffers[-1]
 
     def argument(self, name: str, type: Type = I64) -> Value:
         """The next scalar argument; scalars come after all pointers in the call."""
-        if type not in (I64, F32, F64) or any(value.name == name for value in self._arguments):
-            raise VerificationError(f"argument {name}: {type}: expected a new name and one of i64, f32, f64.")
+        if type not in (I64, F32, F64):
+            raise VerificationError(f"argument {name} of {self.name} is {type}: expected i64, f32 or f64.")
+        self._claim(name)
         self._arguments.append(Value(name, type))
         return self._arguments[-1]
 
@@ -152,11 +156,11 @@ class Builder:
         return self._emit("fma", (a, b, c))
 
     def minimum(self, a: Number, b: Number) -> Value:
-        """a < b ? a : b."""  # NOTE: a NaN in b is kept and a NaN in a is lost; pass the data as b
+        """a < b ? a : b: a NaN in b is kept and a NaN in a is lost, so pass the data as b."""
         return self._emit("minimum", (a, b))
 
     def maximum(self, a: Number, b: Number) -> Value:
-        """a > b ? a : b."""  # NOTE: a NaN in b is kept and a NaN in a is lost; relu is maximum(0, x)
+        """a > b ? a : b: a NaN in b is kept and a NaN in a is lost, so relu is `maximum(0, x)`."""
         return self._emit("maximum", (a, b))
 
     def copysign(self, a: Number, b: Number) -> Value:
@@ -354,25 +358,22 @@ class Builder:
         body: Callable[..., Sequence[Operand] | None],
         carry: Sequence[Operand] = (),
     ) -> tuple[Operand, ...]:
-        """Run `body(i, *carried)` for i = start, start + step, ... below stop; it returns the next carried values.
+        """Run `body(i, *carried)` for i = start, start + step, ... below stop; it returns the next carried.
 
-        Gives the carried values after the last trip. The loop variable is an `Index`; but a loop of one trip, known
-        while compiling, is written out straight and i is then an int, and one of no trip is left out.
+        Gives the carried values after the last trip. The loop variable is an `Index`; but a loop of one trip,
+        known while compiling, is written out straight and i is then an int, and one of no trip is left out.
         """
         if step < 1:
             raise VerificationError(f"a loop in {self.name} has step {step}: expected 1 or more.")
         if isinstance(start, int) and isinstance(stop, int) and stop - start <= step:
-            return tuple(body(start, *carry) or ()) if stop > start else tuple(carry)
+            yields = tuple(body(start, *carry) or ()) if stop > start else tuple(carry)
+            self._expect_types(yields, carry)
+            return yields
         self._loops += 1
         variable = Value(f"i{self._loops}", I64)
         carried = tuple(self._value(init.type) for init in carry)
         statements, yields = self._body(lambda: body(Index.of(variable), *carried))
-        if [value.type for value in yields] != [value.type for value in carried]:
-            got = ", ".join(str(value.type) for value in yields)
-            raise VerificationError(
-                f"the loop over {variable.name} in {self.name} yields ({got}): "
-                f"expected its carried types ({', '.join(str(value.type) for value in carried)})."
-            )
+        self._expect_types(yields, carry)
         results = tuple(self._value(init.type) for init in carry)
         self._bodies[-1].append(
             Loop(variable, start, stop, step, carried, tuple(carry), statements, yields, results)
@@ -396,6 +397,20 @@ class Builder:
         self._bodies.append([])
         yields = tuple(write() or ())
         return tuple(self._bodies.pop()), yields
+
+    def _expect_types(self, yields: Sequence[Operand], carry: Sequence[Operand]) -> None:
+        got, expected = (", ".join(str(value.type) for value in values) for values in (yields, carry))
+        if got != expected:
+            raise VerificationError(
+                f"a loop in {self.name} yields ({got}): expected its carried types ({expected})."
+            )
+
+    def _claim(self, name: str) -> None:
+        if name in self._names or not _NAME.fullmatch(name):
+            raise VerificationError(
+                f"the name {name!r} in {self.name}: expected a new one of letters, digits, _ and ."
+            )
+        self._names.add(name)
 
     def _value(self, type: Type) -> Value:
         self._count += 1

@@ -256,7 +256,7 @@ Statement = Instruction | Load | Store | Loop | If
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A native function: arena and pointer buffers, scalar arguments, statements, and one scalar result or none."""
+    """A native function: arena and pointer buffers, scalar arguments, statements, a scalar result or none."""
 
     name: str
     arguments: tuple[Value, ...]
@@ -335,9 +335,8 @@ def _structural_type(opcode: str, types: tuple[Type, ...], attributes: tuple[str
         case "iota":
             return Type(str(attributes[0]), int(attributes[1]))
         case "extract":
-            _expect(
-                0 <= int(attributes[0]) < types[0].lanes, opcode, types, f"more lanes than {attributes[0]}"
-            )
+            inside = 0 <= int(attributes[0]) < types[0].lanes
+            _expect(inside, opcode, types, f"a lane number below {types[0].lanes}, not {attributes[0]}")
             return Type(types[0].element)
         case "shuffle":
             _expect(types[0] == types[1], opcode, types, "operands of one type")

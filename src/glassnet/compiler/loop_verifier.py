@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from glassnet.compiler.loop_language import (
     BITS,
+    I1,
+    I64,
     Buffer,
     Function,
     If,
@@ -82,17 +84,17 @@ class _Checker:
                 case Instruction():
                     self.instruction(statement)
                 case Load():
-                    self.access(
-                        statement, statement.buffer, statement.index, statement.result, statement.mask
-                    )
+                    self.access(statement, statement.result)
                     self.define(statement, statement.result)
                 case Store():
                     self.uses(statement, [statement.value])
-                    self.access(statement, statement.buffer, statement.index, statement.value, statement.mask)
+                    self.access(statement, statement.value)
                 case Loop():
                     self.loop(statement)
                 case If():
                     self.uses(statement, [statement.condition])
+                    if statement.condition.type != I1:
+                        raise self.fail(statement, "the condition is not i1")
                     self.nested(statement.body)
 
     def instruction(self, line: Instruction) -> None:
@@ -117,6 +119,8 @@ class _Checker:
             raise self.fail(line, "the loop does not carry the same types in, round and out")
         if line.step < 1:
             raise self.fail(line, f"the step {line.step} is not positive")
+        if any(isinstance(x, Value) and x.type != I64 for x in (line.start, line.stop)):
+            raise self.fail(line, "a bound of the loop is not i64")
         outside = set(self.scope)
         for value in (line.variable, *line.carried):
             self.define(line, value)

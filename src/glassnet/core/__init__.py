@@ -1,1 +1,1 @@
-"""The nouns of glassnet: arrays that remember, ops, nodes, graphs, trees, random keys. Knows no mathematics."""
+"""The nouns of glassnet: arrays that remember, ops, nodes, graphs, trees, random keys. No mathematics."""

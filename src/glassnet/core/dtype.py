@@ -27,10 +27,10 @@ def is_floating(dtype: DType) -> bool:
 def floating(name: object, where: str) -> DType:
     """The floating dtype called `name` ("float32" or "float64"); anything else is a `DTypeError`."""
     try:
-        dtype = np.dtype(name)  # type: ignore[call-overload]
+        dtype: DType | None = np.dtype(name)  # type: ignore[call-overload]
     except TypeError:
         dtype = None
-    if dtype not in (FLOAT32, FLOAT64):
+    if dtype is None or dtype not in (FLOAT32, FLOAT64):
         raise DTypeError(f'{where} got dtype {name!r}; it computes in "float32" or "float64".')
     return dtype
 

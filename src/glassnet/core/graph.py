@@ -1,4 +1,4 @@
-"""Node and Graph: the one data structure that is evaluated, differentiated, compiled, saved, drawn and explained.
+"""Node and Graph: the one structure that is evaluated, differentiated, compiled, saved, drawn and explained.
 
 A node is one value of a computation: the op that makes it, the nodes it is made from, its shape and dtype.
 Nodes carry a serial number that grows as they are made. Since a node can only be made from older ones, the
@@ -21,7 +21,30 @@ from glassnet.errors import VerificationError
 if TYPE_CHECKING:
     from glassnet.core.op import Op
 
+Source = tuple[CodeType, int]  # a place in the user's code, unresolved: code and instruction
+
 _serials = itertools.count()
+
+
+def location_of(source: Source | None) -> tuple[str, int] | None:
+    """File and line of a place in the user's code, where known."""
+    if source is None:
+        return None
+    code, instruction = source
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return code.co_filename, line
+    return code.co_filename, code.co_firstlineno
+
+
+def describe(source: Source | None) -> str:
+    """That place as errors name it, " (line 3 of net.py: y = W @ x)", or nothing."""
+    location = location_of(source)
+    if location is None:
+        return ""
+    file, line = location
+    text = linecache.getline(file, line).strip()
+    return f" (line {line} of {file}: {text})" if text else f" (line {line} of {file})"
 
 
 class Node:
@@ -41,7 +64,7 @@ class Node:
         shape: Shape,
         dtype: DType,
         value: Any = None,
-        source: tuple[CodeType, int] | None = None,
+        source: Source | None = None,
     ) -> None:
         self.op = op
         self.inputs = inputs
@@ -55,13 +78,7 @@ class Node:
     @property
     def location(self) -> tuple[str, int] | None:
         """File and line of the user's code that made this node, where known."""
-        if self.source is None:
-            return None
-        code, instruction = self.source
-        for start, end, line in code.co_lines():
-            if start <= instruction < end and line is not None:
-                return code.co_filename, line
-        return code.co_filename, code.co_firstlineno
+        return location_of(self.source)
 
     @property
     def source_line(self) -> str:
@@ -87,7 +104,7 @@ def ancestors(outputs: Iterable[Node], oldest: int = 0, stop: Iterable[Node] = (
             continue
         seen.add(node)
         if node not in stopped:
-            pending.extend(source for source in node.inputs if source.serial >= oldest and source not in seen)
+            pending += [source for source in node.inputs if source.serial >= oldest and source not in seen]
     return sorted(seen, key=_serial)
 
 
@@ -117,7 +134,7 @@ class Graph:
         return Graph(inputs, outputs, nodes, named)
 
     def verify(self) -> Graph:
-        """Returns itself if every leaf is an input or a constant and every node agrees with its shape rule."""
+        """Itself, if every leaf is an input or a constant and every node agrees with its shape rule."""
         inputs = set(self.inputs)
         seen: set[Node] = set()
         for node in self.nodes:

@@ -1,4 +1,4 @@
-"""The tables of ops and functions by name. The array class finds `x + y` here, so that it need not import the ops."""
+"""The tables of ops and functions by name: the array class finds `x + y` here and need not import the ops."""
 
 from __future__ import annotations
 

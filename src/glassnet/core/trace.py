@@ -14,18 +14,17 @@ and an outer derivative cannot be confused.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import CodeType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.core.dtype import DType, NDArray, weak_dtype
-from glassnet.core.graph import Node
+from glassnet.core.graph import Node, Source, describe
 from glassnet.core.registry import FUNCTIONS, OPS
-from glassnet.core.shape import Shape
+from glassnet.core.shape import Shape, size_of
 from glassnet.errors import ConcretizationError, DTypeError, GlassnetError, ShapeError
 
 if TYPE_CHECKING:
@@ -69,16 +68,15 @@ class Array:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.node.shape, dtype=np.int64))
+        return size_of(self.node.shape)
 
     @property
     def value(self) -> NDArray:
         """The array itself; an error where only the shape is known."""
         if self.node.value is None:
-            where = self.node.location
-            place = f" ({where[0]}, line {where[1]}: {self.node.source_line})" if where else ""
             raise ConcretizationError(
-                f"A value was asked for where only the shape {list(self.shape)} is known{place}; "
+                f"A value was asked for where only the shape {list(self.shape)} is known"
+                f"{describe(self.node.source)}; "
                 "inside vmap and compiled functions use where(condition, a, b) instead of `if`."
             )
         return self.node.value
@@ -212,49 +210,62 @@ class Array:
 
 def apply(op: Op, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
     """Applies `op`: at once where no input is traced, else as a new node (with a value if all have one)."""
-    if not any(type(x) is Array for x in inputs):
+    for x in inputs:
+        if type(x) is Array:
+            return Array(make_node(op, _as_nodes(inputs), attributes))
+    try:
         return op.value(np, *inputs, **attributes)
-    nodes: list[Node] = []
+    except (ValueError, TypeError, IndexError) as error:
+        nodes = tuple(constant(x) for x in inputs)
+        raise _clear_error(error, op, nodes, attributes, _user_frame()) from None
+
+
+def _as_nodes(inputs: tuple[Any, ...]) -> tuple[Node, ...]:
+    # Plain arrays become constants at once; a Python number takes its dtype from what stands beside it.
+    nodes: list[Any] = []
     weak = False
     for x in inputs:
         if type(x) is Array:
             nodes.append(x.node)
         elif type(x) in _PYTHON_NUMBERS:
             weak = True
-            nodes.append(cast("Node", None))
+            nodes.append(x)
         else:
             nodes.append(constant(x))
     if weak:
-        strong = [node.dtype for node in nodes if node is not None]  # pyright: ignore[reportUnnecessaryComparison]
-        beside = np.result_type(*strong)
-        for i, x in enumerate(inputs):
-            if nodes[i] is None:  # pyright: ignore[reportUnnecessaryComparison]
-                nodes[i] = constant(np.asarray(x, weak_dtype(x, beside)))
-    return Array(make_node(op, tuple(nodes), attributes))
+        dtypes = [node.dtype for node in nodes if type(node) is Node]
+        beside = dtypes[0] if len(dtypes) == 1 else np.result_type(*dtypes)
+        nodes = [x if type(x) is Node else constant(np.asarray(x, weak_dtype(x, beside))) for x in nodes]
+    return tuple(nodes)
 
 
 def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -> Node:
     """A new node for `op`; errors of shape or dtype gain the user's line."""
     source = _user_frame()
+    values: list[NDArray] = []
     try:
-        values = [node.value for node in inputs]
-        if all(value is not None for value in values):
-            value = np.asarray(op.value(np, *values, **attributes))
-            return Node(op, inputs, attributes, value.shape, value.dtype, value, source)
-        shape, dtype = op.infer(*inputs, **attributes)
-        return Node(op, inputs, attributes, shape, dtype, None, source)
-    except (ValueError, TypeError):
-        # The shape rule speaks more clearly than NumPy: let it complain first, then add the place.
-        try:
-            op.infer(*inputs, **attributes)
-        except GlassnetError as clear:
-            error = clear
-        node = Node(op, inputs, attributes, (), inputs[0].dtype, None, source)
-        place = (
-            f" (line {node.location[1]} of {node.location[0]}: {node.source_line})" if node.location else ""
-        )
-        kind = type(error) if isinstance(error, GlassnetError) else ShapeError
-        raise kind(f"{error}{place}") from None
+        for node in inputs:
+            if node.value is None:
+                shape, dtype = op.infer(*inputs, **attributes)
+                return Node(op, inputs, attributes, shape, dtype, None, source)
+            values.append(node.value)
+        value = np.asarray(op.value(np, *values, **attributes))
+    except (ValueError, TypeError, IndexError) as error:
+        raise _clear_error(error, op, inputs, attributes, source) from None
+    return Node(op, inputs, attributes, value.shape, value.dtype, value, source)
+
+
+def _clear_error(
+    error: Exception, op: Op, inputs: Sequence[Node], attributes: Mapping[str, Any], source: Source | None
+) -> GlassnetError:
+    # The shape rule speaks more clearly than NumPy: where it complains as well, its sentence is taken.
+    kind: type[GlassnetError] = DTypeError if isinstance(error, TypeError) else ShapeError
+    sentence = f"{op.name} failed: {error}"
+    try:
+        op.infer(*inputs, **attributes)
+    except GlassnetError as clear:
+        kind, sentence = type(clear), str(clear)
+    return kind(f"{sentence.rstrip('.')}{describe(source)}.")
 
 
 def constant(value: Any) -> Node:
@@ -284,7 +295,7 @@ def as_array(x: Any) -> Array:
 
 
 @contextmanager
-def tracing() -> Iterator[None]:
+def tracing() -> Generator[None]:
     """Marks a transform as open. While one is open its results stay traced; see `release`."""
     token = _depth.set(_depth.get() + 1)
     try:
@@ -294,14 +305,29 @@ def tracing() -> Iterator[None]:
 
 
 def release(x: Any) -> Any:
-    """A result on its way out of a transform: a plain array when no outer transform is open."""
-    if type(x) is Array and _depth.get() == 0 and x.node.value is not None:
-        return x.node.value
-    return x
+    """A result on its way out of a transform: a plain array of its own when no outer transform is open."""
+    if _depth.get():
+        return x
+    value = x.node.value if type(x) is Array else x
+    # NOTE a copy: two results may be one node, and the value of a broadcast is a read-only view.
+    return x if value is None else np.array(value)
 
 
-def _user_frame() -> tuple[CodeType, int] | None:
-    """Code and instruction of the innermost frame outside glassnet; resolved to a line only when printed."""
+def reader() -> Callable[[Node], Any]:
+    """How derivative rules shall read the nodes of a trace.
+
+    Nobody looks behind the results of the outermost transform: there the rules compute on plain values.
+    Inside another transform they are traced in their turn.
+    """
+    return _value_or_array if _depth.get() == 1 else Array
+
+
+def _value_or_array(node: Node) -> Any:
+    return Array(node) if node.value is None else node.value
+
+
+def _user_frame() -> Source | None:
+    """The innermost frame outside glassnet; resolved to a line only when printed."""
     frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:  # pyright: ignore[reportUnnecessaryComparison]
         if not frame.f_globals.get("__name__", "").startswith("glassnet."):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from glassnet.errors import ShapeError
 
@@ -39,7 +39,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 def _flatten_into(tree: Any, leaves: list[Any]) -> Structure:
     if tree is None:
         return NONE
-    kind = type(tree)
+    kind = cast("type[Any]", type(tree))
     if kind is tuple or kind is list:
         return Structure(kind.__name__, (), tuple(_flatten_into(child, leaves) for child in tree))
     if kind is dict:

@@ -126,6 +126,6 @@ def _mend_for(value: str) -> str:
     return "correct it, encode the column as numbers, or remove the column"
 
 
-def _listed(names: Sequence[str], most: int = 12) -> str:
+def _listed(names: Sequence[str], most: int = 8) -> str:
     shown = ", ".join(repr(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

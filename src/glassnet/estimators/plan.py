@@ -26,6 +26,14 @@ class Plan:
     validation: np.ndarray
     test: np.ndarray
 
+    def sample(self, count: int) -> np.ndarray:
+        """About `count` training rows, ascending, with every class among them."""
+        rows = self.training[:count]
+        if self.target.task == "classification":
+            _, first = np.unique(self.target.values[self.training], return_index=True)
+            rows = np.union1d(rows, self.training[first])
+        return rows
+
 
 def plan_training(table: Table, target: str, seed: int, test: np.ndarray | None = None) -> Plan:
     """Check the whole table and divide its rows: a fifth to test, a tenth of the rest to validate.
@@ -38,7 +46,9 @@ def plan_training(table: Table, target: str, seed: int, test: np.ndarray | None 
     y = decide_target(table.target(target), table.where(target))
     features = tuple(name for name in table.names if name != target)
     if not features:
-        raise DataError(f"{table.path} has no column besides the target {target!r}; add columns to learn from.")
+        raise DataError(
+            f"{table.path} has no column besides the target {target!r}; add columns to learn from."
+        )
     if len(table) < _FEWEST_ROWS:
         raise DataError(f"{table.path} has {len(table)} rows; training needs {_FEWEST_ROWS} or more.")
     X = table.features(features)

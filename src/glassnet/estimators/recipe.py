@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glassnet.errors import ConfigurationError
-from glassnet.optim import SGD, Adam, Optimizer
+from glassnet.optim.optimizer import Optimizer, resolve
 
-_OPTIMIZERS = {
-    "adam": (Adam, 1e-3),
-    "sgd": (SGD, 1e-2),
-    "momentum": (lambda rate: SGD(rate, momentum=0.9), 1e-2),
-}
 _USUAL_STEPS = 2000
 
 
@@ -21,8 +16,8 @@ class Recipe:
     """The widths of the hidden layers, their activation, and how to train.
 
     `epochs` None means enough for about 2,000 steps, at least 20 and at most 500; `learning_rate` None means
-    the optimizer's usual one (adam 0.001, sgd and momentum 0.01). Raises `ConfigurationError` for a value
-    that cannot be; the activation is judged by the layer that gets it.
+    the optimizer's usual one. Raises `ConfigurationError` for a value that cannot be; the activation is
+    judged by the layer that gets it.
 
     >>> Recipe(hidden=(32,)).epochs_for(rows=640)
     100
@@ -46,15 +41,9 @@ class Recipe:
             raise ConfigurationError(f"The number of epochs is {self.epochs}; it must be 1 or more.")
         if self.batch_size < 1:
             raise ConfigurationError(f"The batch size is {self.batch_size}; it must be 1 or more.")
-        rate = self.learning_rate
-        if rate is not None and not (rate > 0 and math.isfinite(rate)):
-            raise ConfigurationError(f"The learning rate is {rate}; it must be a finite number above 0.")
-        if self.optimizer not in _OPTIMIZERS:
-            raise ConfigurationError(
-                f"There is no optimizer {self.optimizer!r}; choose one of {', '.join(sorted(_OPTIMIZERS))}."
-            )
         if self.seed < 0:
             raise ConfigurationError(f"The seed is {self.seed}; it must be 0 or more.")
+        self.make_optimizer()  # which judges its name and learning rate
 
     def epochs_for(self, rows: int) -> int:
         """The number of epochs over a training part of `rows` rows."""
@@ -64,6 +53,6 @@ class Recipe:
         return min(max(math.ceil(_USUAL_STEPS / steps), 20), 500)
 
     def make_optimizer(self) -> Optimizer:
-        """A fresh optimizer with the learning rate."""
-        make, usual_rate = _OPTIMIZERS[self.optimizer]
-        return make(usual_rate if self.learning_rate is None else self.learning_rate)
+        """The optimizer of that name with the learning rate."""
+        usual = resolve(self.optimizer)
+        return usual if self.learning_rate is None else replace(usual, learning_rate=self.learning_rate)

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from glassnet.data import Standardizer, Table, text_labels
-from glassnet.errors import DataError
+from glassnet.errors import DataError, NotFittedError
 from glassnet.estimators.plan import Plan, plan_training
 from glassnet.estimators.recipe import Recipe
-from glassnet.nn import Dense
+from glassnet.nn.dense import Dense
 from glassnet.persist import register_kind, write_model_file
-from glassnet.train import History, Listener, Network
+from glassnet.train.events import Listener
+from glassnet.train.history import History
+from glassnet.train.metrics import mean_absolute_error, r2
+from glassnet.train.network import Network
 
 _KIND = "tabular"
 _NETWORK = "network."
+_FARTHEST = 1e30  # standard deviations; NOTE: beyond about 1e38 a float32 is infinite
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,15 @@ class TabularModel:
         inputs = Standardizer.fit(plan.X[plan.training])
         return cls(network, plan.features, plan.target_name, inputs, outputs)
 
+    @property
+    def classes(self) -> np.ndarray:
+        """The labels of a classifier, ascending, in the order of its probabilities."""
+        if self.network.classes is None:
+            raise NotFittedError("This model knows no classes: it is not trained yet or predicts a quantity.")
+        return self.network.classes
+
     def examples(self, plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The given rows of a plan as the network takes them: scaled features, and labels or scaled values."""
+        """The given rows of a plan as the network takes them: scaled features, labels or scaled values."""
         y = plan.target.values[rows]
         return self.inputs.apply(plan.X[rows]), y if self.outputs is None else self.outputs.apply(y[:, None])
 
@@ -78,26 +89,43 @@ class TabularModel:
         """
         X = self._inputs_of(table)
         if self.outputs is not None:
-            return {"prediction": self.outputs.invert(self.network.predict(X).reshape(-1, 1))[:, 0]}
+            return {"prediction": self._quantities(X, self.outputs)}
         probabilities = self.network.predict_proba(X)
         columns = {
-            f"probability_{label}": probabilities[:, k] for k, label in enumerate(self.network.classes)
+            f"probability_{label}": probabilities[:, k] for k, label in enumerate(self.classes)
         }
         return {"prediction": self.network.predict(X)} | columns
 
     def evaluate_table(self, table: Table, target: str | None = None) -> dict[str, float]:
-        """The figures of `Network.evaluate` on a table, `mae` in the target's units, whose column is `target`.
+        """How well the column `target` of a table is predicted.
 
+        For classes the `accuracy` and the `loss`; for a quantity `r2`, and `mae` in the units of the target.
         Raises `DataError` as `predict_table` does, and for a class that the model was not trained on.
         """
         name = self.target if target is None else target
-        X, y = self._inputs_of(table, besides=name), table.target(name)
+        X = self._inputs_of(table, besides=name)
         if self.outputs is None:
-            return self.network.evaluate(X, self._labels(table, name, y))
-        if y.dtype.kind not in "if":
+            return self.network.evaluate(X, self.labels(table, name))
+        actual = table.target(name)
+        if actual.dtype.kind not in "if":
             raise DataError(f"{table.where(name)} holds no numbers, and the model predicts a quantity.")
-        figures = self.network.evaluate(X, self.outputs.apply(y[:, None]))
-        return {"r2": figures["r2"], "mae": figures["mae"] * float(self.outputs.scale[0])}
+        predicted = self._quantities(X, self.outputs)
+        return {"r2": r2(predicted, actual), "mae": mean_absolute_error(predicted, actual)}
+
+    def labels(self, table: Table, target: str) -> np.ndarray:
+        """The column `target` in the type of the network's classes; `DataError` for a label that is none."""
+        y, classes = table.target(target), self.classes
+        if classes.dtype.kind == "i" and y.dtype.kind == "f" and np.all(y == np.floor(y)):
+            y = y.astype(np.int64)
+        labels = y if classes.dtype.kind == y.dtype.kind else text_labels(y)
+        known = np.isin(labels.astype(str), classes.astype(str))
+        if not known.all():
+            row = int(np.argmin(known))
+            raise DataError(
+                f"{table.where(target, row)} holds {str(labels[row])!r}, "
+                f"which is none of the model's classes {', '.join(map(str, classes[:20]))}."
+            )
+        return labels.astype(classes.dtype)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a file that `glassnet.load` reads; raises `ModelFileError`."""
@@ -117,20 +145,18 @@ class TabularModel:
                 f"{table.path} has the column {unknown[0]!r}, which the model was not trained on; remove it "
                 f"so that the features {', '.join(map(repr, self.features[:12]))} are left."
             )
-        return self.inputs.apply(table.features(self.features))
-
-    def _labels(self, table: Table, name: str, y: np.ndarray) -> np.ndarray:
-        """The column `y` in the type of the network's classes, each of them known."""
-        classes = self.network.classes
-        labels = y if classes.dtype.kind == y.dtype.kind == "i" else text_labels(y)
-        known = np.isin(labels.astype(str), classes.astype(str))
-        if not known.all():
-            row = int(np.argmin(known))
+        Z = self.inputs.apply(table.features(self.features))
+        if (np.abs(Z) > _FARTHEST).any():
+            row, column = np.argwhere(np.abs(Z) > _FARTHEST)[0]
             raise DataError(
-                f"{table.where(name, row)} holds {str(labels[row])!r}, which is none of the model's classes "
-                f"{', '.join(map(str, classes[:20]))}."
+                f"{table.where(self.features[column], int(row))} is {abs(Z[row, column]):.0e} standard "
+                "deviations from what the model was trained on; correct it or remove the row."
             )
-        return labels.astype(classes.dtype)
+        return Z
+
+    def _quantities(self, X: np.ndarray, outputs: Standardizer) -> np.ndarray:
+        """Predictions in the target's units, shape (rows,), for scaled features X."""
+        return outputs.invert(self.network.predict(X).astype(np.float64).reshape(-1, 1))[:, 0]
 
 
 def fit_table(
@@ -151,7 +177,9 @@ def _from_document(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> T
     parameters = {
         name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)
     }
-    outputs = Standardizer(arrays["outputs.mean"], arrays["outputs.scale"]) if "outputs.mean" in arrays else None
+    outputs = (
+        Standardizer(arrays["outputs.mean"], arrays["outputs.scale"]) if "outputs.mean" in arrays else None
+    )
     return TabularModel(
         Network.from_document(document["network"], parameters),
         tuple(document["features"]),

@@ -1,4 +1,7 @@
-"""Activations with a kink. Their slopes are read off the output, so that z need not be kept for the backward pass."""
+"""Activations with a kink. Their slopes are read off the output: the backward pass need not keep z."""
+
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

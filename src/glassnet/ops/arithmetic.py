@@ -1,5 +1,8 @@
 """Arithmetic: + - * /, powers, roots, absolute value, maximum and minimum."""
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from glassnet.core.op import POWER, PRODUCT, SUM, Formula, call

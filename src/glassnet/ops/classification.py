@@ -4,6 +4,9 @@ The pairs are ops of their own: computed together they neither overflow nor lose
 is the difference between prediction and target.
 """
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -102,5 +105,5 @@ sigmoid_cross_entropy = elementwise(
     formula=function_formula("crossentropy(s({0}), {1})"),
     analytic=False,  # the value rule takes |z|
     source="-[(1-t) log(1-p) + t log p] with p = s(z); dL/dz = p - t",
-    summary="Binary cross-entropy -[(1-t) log(1-s(z)) + t log s(z)] from the logit z and a target t in [0, 1].",
+    summary="Binary cross-entropy -[(1-t) log(1-s(z)) + t log s(z)] of the logit z; target t in [0, 1].",
 )

@@ -1,5 +1,8 @@
 """Comparisons, selection and the indicator of a class. What is piecewise constant has the derivative 0."""
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The constructors of ops: elementwise, linear, bilinear, differential, constant. Each registers what it declares."""
+"""The constructors of ops: elementwise, selection, linear, bilinear, differential, constant."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def differential(
     formula_of_differential: Callable[..., Any],
     **facts: Any,
 ) -> Op:
-    """Declares an op by its total differential, `(out, inputs, tangents, **attributes)` in the op language."""
+    """Declares an op by its total differential, `(out, inputs, tangents, **attributes)`."""
     return register(Op(name, value, infer, Differential(formula_of_differential), **facts))
 
 

@@ -3,6 +3,9 @@
 expm1, log1p, sigmoid and softplus are ops of their own: composed of exp and log they lose digits.
 """
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,9 +1,12 @@
 """Indexing by whole numbers, slices, None and ... ; its transpose puts values back into zeros."""
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,7 +79,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> float(getitem(np.array([1.0, 5.0]), 1))
     5.0
     """
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = cast("Index", index if isinstance(index, tuple) else (index,))
     normal: list[Any] = []
     for part in parts:
         if isinstance(part, (int, np.integer)) and not isinstance(part, bool):
@@ -85,6 +88,7 @@ def getitem(x: Any, index: Any) -> Any:
             normal.append(part)
         else:
             raise DTypeError(
-                f"A traced array takes whole numbers, slices, None and ... as an index; it got {type(part).__name__}."
+                "A traced array takes whole numbers, slices, None and ... as an index; "
+                f"it got {type(part).__name__}."
             )
     return _getitem(x, index=tuple(normal))

@@ -1,5 +1,8 @@
 """Reductions: sums and means over axes, and the log of a sum of exponentials."""
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Shaping: the same elements in another arrangement. All of it is linear; the transposes undo the arrangement."""
+"""Shaping: the same elements in another arrangement. All of it is linear; the transposes undo it."""
+
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -54,16 +57,22 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Any:
     return x if np.shape(x) == wanted else _reshape(x, shape=wanted)
 
 
+def _transpose_infer(x: Node, *, axes: tuple[int, ...]) -> tuple[Shape, DType]:
+    return tuple(x.shape[axis] for axis in axes), x.dtype
+
+
+def _transpose_batch(inputs: Batch, _batched: Sequence[bool], attributes: Mapping[str, Any]) -> Any:
+    return transpose(inputs[0], (0, *(axis + 1 for axis in attributes["axes"])))
+
+
 _transpose = linear(
     "transpose",
     value=lambda xp, x, *, axes: xp.permute_dims(x, axes),
-    infer=lambda x, *, axes: (tuple(x.shape[axis] for axis in axes), x.dtype),
+    infer=_transpose_infer,
     transpose=lambda position, cotangent, inputs, *, axes: transpose(
         cotangent, tuple(int(i) for i in np.argsort(axes))
     ),
-    batch=lambda inputs, batched, attributes: transpose(
-        inputs[0], (0, *(axis + 1 for axis in attributes["axes"]))
-    ),
+    batch=_transpose_batch,
     formula=Formula("{0}^T"),
     source="definition",
     summary="The axes in another order.",

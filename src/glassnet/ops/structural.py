@@ -1,5 +1,8 @@
 """The nodes that carry no mathematics: inputs, constants, variables and the gradient stop."""
 
+# The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

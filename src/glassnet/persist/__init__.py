@@ -1,8 +1,7 @@
 """Persistence: the model file, which is data and never code, and the writing of files that cannot tear."""
 
 from glassnet.persist.atomic import write_atomically
-from glassnet.persist.model_file import is_model_file, read_model_file, write_model_file
-from glassnet.persist.registry import load, register_kind
+from glassnet.persist.model import is_model_file, load, read_model_file, register_kind, write_model_file
 
 __all__ = [
     "is_model_file",

@@ -9,7 +9,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from glassnet.train.events import EpochFinished, Event, RunFinished, RunStarted
 
-_REFRESH_SECONDS = 0.05  # NOTE: epochs may take under a millisecond; drawing each would cost more than training.
+_REFRESH_SECONDS = (
+    0.05  # NOTE: epochs may take under a millisecond; drawing each would cost more than training.
+)
 _PLAIN_LINES = 5
 
 
@@ -35,6 +37,7 @@ class ProgressBar:
         self._stop()
 
     def __call__(self, event: Event) -> None:
+        """Take one event of the run."""
         match event:
             case RunStarted():
                 self._start(event)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.graph import Node, ancestors
+from glassnet.core.graph import Node
 from glassnet.core.trace import Array, as_array, placeholder, release, tracing
 from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import ShapeError
 from glassnet.ops.shaping import broadcast_to, reshape, transpose
+from glassnet.transforms.tracing import replay
 
 
 def batch_node(node: Node, inputs: Sequence[Array], batched: Sequence[bool]) -> Array:
@@ -40,14 +41,7 @@ def batch(outputs: Sequence[Node], examples: Mapping[Node, Array]) -> list[Array
     What does not depend on an example is repeated along the new axis.
     """
     extent = next(iter(examples.values())).shape[0]
-    known: dict[Node, Array] = dict(examples)
-    oldest = min(node.serial for node in examples)
-    for node in ancestors(outputs, oldest, stop=examples):
-        if node in known or not any(x in known for x in node.inputs):
-            continue
-        flags = [x in known for x in node.inputs]
-        inputs = [known[x] if flag else Array(x) for x, flag in zip(node.inputs, flags, strict=True)]
-        known[node] = batch_node(node, inputs, flags)
+    known = replay(outputs, examples, batch_node)
     return [
         known[node] if node in known else broadcast_to(Array(node), (extent, *node.shape)) for node in outputs
     ]
@@ -68,15 +62,17 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     Source: Bradbury et al., JAX (2018), the transform of that name.
     """
 
+    listed = isinstance(in_axes, (tuple, list))
+
     @wraps(f)
     def batched(*args: Any) -> Any:
-        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
-        if len(axes) != len(args):  # pyright: ignore[reportUnknownArgumentType]
-            raise ShapeError(f"vmap got {len(args)} arguments and in_axes for {len(axes)}.")  # pyright: ignore[reportUnknownArgumentType]
+        axes: tuple[int | None, ...] = tuple(in_axes) if listed else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ShapeError(f"vmap got {len(args)} arguments and in_axes for {len(axes)}.")
         with tracing():
             examples: dict[Node, Array] = {}
             call: list[Any] = []
-            for argument, axis in zip(args, axes, strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            for argument, axis in zip(args, axes, strict=True):
                 leaves, structure = flatten(argument)
                 call.append(
                     argument

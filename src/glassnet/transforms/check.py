@@ -1,9 +1,10 @@
 """The verifier: derivatives against calculations that share nothing with them, in float64.
 
-Forward mode is compared with the complex step Im f(x + ih)/h where every op involved is analytic (no
-cancellation, exact to rounding) and with fourth-order Richardson differences elsewhere. Reverse mode is
-compared with forward mode by the dot-product test  y_bar . (J x_dot) = (y_bar J) . x_dot. Higher orders
-check the derivative of the derivative. Never in float32: there a rule that is 5 % wrong passes.
+The function is traced once. Its trace must agree with the function itself at a nearby point. Forward mode is
+compared with the complex step Im f(x + ih)/h where every op involved is analytic (no cancellation, exact to
+rounding) and with Richardson differences elsewhere. Reverse mode is compared with forward mode by the
+dot-product test  y_bar . (J x_dot) = (y_bar J) . x_dot. Higher orders do the same with the slope in place of
+the function. Never in float32: there a rule that is 5 % wrong passes.
 
 Sources: Squire and Trapp, SIAM Review 40 (1998), equation 2; Richardson (1911); Griewank and Walther (2008),
 section 3.3 for the dot-product identity.
@@ -18,16 +19,25 @@ from typing import Any
 import numpy as np
 
 from glassnet.core.dtype import FLOAT64, NDArray, is_floating
-from glassnet.core.graph import ancestors
+from glassnet.core.graph import Node, ancestors
 from glassnet.core.random import Key, normal
 from glassnet.core.trace import as_array, tracing, variable
 from glassnet.core.tree import flatten, unflatten
-from glassnet.errors import DifferentiationError, VerificationError
-from glassnet.transforms.derivatives import jvp, vjp
+from glassnet.errors import ConfigurationError, DifferentiationError, VerificationError
+from glassnet.transforms.linearize import pushforward
+from glassnet.transforms.tracing import substitute
+from glassnet.transforms.transpose import pullback
 
 COMPLEX_STEP = 1e-30
-RICHARDSON_STEP = 1e-3
-TOLERANCES = {"complex step": 1e-12, "Richardson differences": 1e-8}
+RICHARDSON_STEP = 2e-3
+
+# What each method can tell apart, as a relative error: rounding alone, but for the differences.
+TOLERANCES = {
+    "the function itself": 1e-12,
+    "complex step": 1e-11,
+    "Richardson differences": 1e-8,
+    "dot-product test": 1e-11,
+}
 
 
 @dataclass(frozen=True)
@@ -49,15 +59,18 @@ class Comparison:
         return bool(self.error <= self.tolerance)
 
     def __str__(self) -> str:
-        verdict = "ok  " if self.passed else "FAIL"
-        return f"{verdict} order {self.order}  {self.what:<28} {self.method:<22} error {self.error:8.1e}" + (
-            "" if self.passed else f"  at {self.place}: expected {self.expected!r}, got {self.got!r}"
+        line = f"order {self.order}  {self.what:<22} against {self.method:<24} error {self.error:7.1e}"
+        if self.passed:
+            return f"ok    {line}"
+        return (
+            f"WRONG {line} (limit {self.tolerance:.0e}), worst at {self.place}: "
+            f"expected {self.expected:.15g}, got {self.got:.15g}"
         )
 
 
 @dataclass(frozen=True)
 class GradientReport:
-    """All comparisons of one `check_grads`; its text is one line each."""
+    """All comparisons of one `check_grads`; its text is one line each and a verdict."""
 
     comparisons: tuple[Comparison, ...]
 
@@ -72,22 +85,31 @@ class GradientReport:
         return max(comparison.error for comparison in self.comparisons)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.comparisons))
+        total, wrong = len(self.comparisons), sum(not comparison.passed for comparison in self.comparisons)
+        verdict = f"{wrong} of {total} comparisons failed" if wrong else f"all {total} comparisons passed"
+        listed = "\n".join(map(str, self.comparisons))
+        return f"{listed}\n{verdict}; the largest relative error is {self.largest_error:.1e}"
 
 
-def check_grads(f: Callable[..., Any], *args: Any, order: int = 2, seed: int = 0) -> GradientReport:
+def check_grads(
+    f: Callable[..., Any], *args: Any, order: int = 2, seed: int = 0, tolerance: float | None = None
+) -> GradientReport:
     """Certifies the derivatives of `f` at `args`, in both modes, up to `order`.
 
     Every floating argument is checked (computed in float64 whatever its dtype). The error of an array is
-    max |got - expected| / max(1, max |expected|). Choose points away from kinks: at a kink the slope is a
-    convention and a difference quotient is not.
+    max |got - expected| / max(|expected|, |value|), the largest elements of each. `tolerance` is the largest
+    error that passes; by default what each method can tell apart (1e-11 for the complex step, 1e-8 for
+    differences). Choose points away from kinks: at a kink the slope is a convention and a difference
+    quotient is not.
 
-    Returns a GradientReport; raises VerificationError with the worst element when a comparison fails, and
-    DifferentiationError when there is no floating argument.
+    Returns a GradientReport; raises VerificationError with the worst elements when a comparison fails,
+    DifferentiationError when there is no floating argument, ConfigurationError for an order below 1.
 
     >>> check_grads(lambda x: (x ** 3).sum(), np.array([1.0, 2.0])).passed
     True
     """
+    if order < 1:
+        raise ConfigurationError(f"check_grads got order {order}; the lowest is 1, the first derivatives.")
     leaves, structure = flatten(list(args))
     arrays = [np.asarray(leaf) for leaf in leaves]
     moving = [i for i, x in enumerate(arrays) if is_floating(x.dtype)]
@@ -95,78 +117,128 @@ def check_grads(f: Callable[..., Any], *args: Any, order: int = 2, seed: int = 0
         raise DifferentiationError("check_grads needs at least one floating argument.")
     point = [arrays[i].astype(FLOAT64) for i in moving]
 
-    def of_moving(*values: Any) -> Any:
+    def of_moving(values: Sequence[Any]) -> list[Any]:
         full: list[Any] = list(arrays)
         for i, value in zip(moving, values, strict=True):
             full[i] = value
-        out, _ = flatten(f(*unflatten(structure, full)))
-        return tuple(out)
+        return flatten(f(*unflatten(structure, full)))[0]
 
-    comparisons = _check(of_moving, point, order, 1, Key(seed, stream=0xC4EC))
-    report = GradientReport(tuple(comparisons))
+    report = GradientReport(tuple(_Verifier(of_moving, point, seed, tolerance).compare(order)))
     if not report.passed:
         raise VerificationError(f"A derivative is wrong:\n{report}")
     return report
 
 
-def _check(
-    f: Callable[..., tuple[Any, ...]], point: Sequence[NDArray], order: int, level: int, key: Key
-) -> list[Comparison]:
-    directions = [normal(key.fold(i), x.shape) for i, x in enumerate(point)]
-    _, tangents = jvp(f, point, directions)
-    tangents = [np.asarray(x, FLOAT64) for x in tangents]
-    expected, method = _directional(f, point, directions)
-    comparisons = [
-        _compare(f"forward mode, output {i}", method, level, want, got, TOLERANCES[method])
-        for i, (want, got) in enumerate(zip(expected, tangents, strict=True))
-    ]
-    values, pull = vjp(f, *point)
-    weights = [normal(key.fold(1000 + i), np.shape(x)) for i, x in enumerate(values)]
-    cotangents = pull(tuple(weights))
-    forward = np.array(sum(float(np.sum(w * t)) for w, t in zip(weights, tangents, strict=True)))
-    reverse = np.array(sum(float(np.sum(c * d)) for c, d in zip(cotangents, directions, strict=True)))
-    comparisons.append(_compare("reverse mode", "dot-product test", level, forward, reverse, 1e-11))
-    if level < order:
+class _Verifier:
+    """One function at one point: its trace, and the comparisons made with it."""
 
-        def slope(*values: Any) -> tuple[Any, ...]:
-            return jvp(f, values, directions)[1]
+    def __init__(
+        self,
+        f: Callable[[Sequence[Any]], list[Any]],
+        point: Sequence[NDArray],
+        seed: int,
+        tolerance: float | None,
+    ) -> None:
+        self.f = f
+        self.point = point
+        self.key = Key(seed, stream=0xC4EC)
+        self.tolerance = tolerance
+        with tracing():
+            variables = [variable(x) for x in point]
+            self.outputs = [as_array(x).node for x in f(variables)]
+        self.variables = [x.node for x in variables]
 
-        comparisons += _check(slope, point, order, level + 1, key.fold(7))
-    return comparisons
+    def compare(self, order: int) -> list[Comparison]:
+        """The comparisons of all orders; the slope of one order is the function of the next."""
+        result = self._trace_is_faithful()
+        outputs = self.outputs
+        for level in range(1, order + 1):
+            directions = self._random(level, self.variables)
+            with tracing():
+                slopes = pushforward(outputs, dict(zip(self.variables, directions, strict=True)))
+            known = [
+                0.0 * node.value if x is None else as_array(x).node.value
+                for node, x in zip(outputs, slopes, strict=True)
+            ]
+            result += self._forward(level, outputs, directions, known)
+            result.append(self._reverse(level, outputs, directions, known))
+            outputs = [as_array(x).node for x in slopes if x is not None]
+        return result
 
+    def _random(self, stream: int, nodes: Sequence[Node]) -> list[NDArray]:
+        return [normal(self.key.fold(1000 * stream + i), node.shape) for i, node in enumerate(nodes)]
 
-def _directional(
-    f: Callable[..., tuple[Any, ...]], point: Sequence[NDArray], directions: Sequence[NDArray]
-) -> tuple[list[NDArray], str]:
-    """d/dt f(x + t direction) at t = 0 by a calculation that uses values of f alone."""
-    if _is_analytic(f, point):
-        moved = [x + 1j * COMPLEX_STEP * d for x, d in zip(point, directions, strict=True)]
-        return [np.imag(np.asarray(x)) / COMPLEX_STEP for x in f(*moved)], "complex step"
+    def _moved(self, directions: Sequence[NDArray], step: complex) -> list[NDArray]:
+        return [x + step * direction for x, direction in zip(self.point, directions, strict=True)]
 
-    def central(step: float) -> list[NDArray]:
-        ahead = f(*(x + step * d for x, d in zip(point, directions, strict=True)))
-        behind = f(*(x - step * d for x, d in zip(point, directions, strict=True)))
-        return [(np.asarray(a) - np.asarray(b)) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+    def _values(self, outputs: Sequence[Node], inputs: Sequence[NDArray]) -> list[NDArray]:
+        replaced = substitute(outputs, dict(zip(self.variables, inputs, strict=True)))
+        return [np.asarray(x) for x in replaced]
 
-    coarse, fine = central(RICHARDSON_STEP), central(RICHARDSON_STEP / 2)
-    return [(4 * b - a) / 3 for a, b in zip(coarse, fine, strict=True)], "Richardson differences"
+    def _trace_is_faithful(self) -> list[Comparison]:
+        # A function that takes numbers out of the trace (float(x)) shows here: its trace does not move.
+        nearby = self._moved(self._random(0, self.variables), RICHARDSON_STEP)
+        pairs = zip(self.f(nearby), self._values(self.outputs, nearby), strict=True)
+        return [
+            self._comparison(f"trace, output {i}", "the function itself", 0, want, got, want)
+            for i, (want, got) in enumerate(pairs)
+        ]
 
+    def _forward(
+        self, level: int, outputs: Sequence[Node], directions: Sequence[NDArray], slopes: Sequence[Any]
+    ) -> list[Comparison]:
+        expected, method = self._directional(outputs, directions)
+        return [
+            self._comparison(f"forward mode, output {i}", method, level, want, got, node.value)
+            for i, (want, got, node) in enumerate(zip(expected, slopes, outputs, strict=True))
+        ]
 
-def _is_analytic(f: Callable[..., tuple[Any, ...]], point: Sequence[NDArray]) -> bool:
-    with tracing():
-        variables = [variable(x) for x in point]
-        nodes = [as_array(x).node for x in f(*variables)]
-    oldest = min(x.node.serial for x in variables)
-    return all(node.op.analytic for node in ancestors(nodes, oldest))
+    def _reverse(
+        self, level: int, outputs: Sequence[Node], directions: Sequence[NDArray], slopes: Sequence[Any]
+    ) -> Comparison:
+        weights = self._random(-level, outputs)
+        with tracing():
+            cotangents = pullback(outputs, self.variables, weights)
+        products = [w * np.asarray(x) for w, x in zip(weights, slopes, strict=True)]
+        forward, reverse = 0.0, 0.0
+        for product in products:
+            forward += float(np.sum(product))
+        for x_bar, direction in zip(cotangents, directions, strict=True):
+            if x_bar is not None:
+                reverse += float(np.sum(as_array(x_bar).node.value * direction))
+        # Terms of either sign may cancel: the error is held against their size.
+        size = np.array([float(np.sum(np.abs(product))) for product in products])
+        return self._comparison(
+            "reverse mode", "dot-product test", level, np.array(forward), np.array(reverse), size
+        )
 
+    def _directional(
+        self, outputs: Sequence[Node], directions: Sequence[NDArray]
+    ) -> tuple[list[NDArray], str]:
+        """d/dt f(x + t direction) at t = 0 by a calculation that uses values of f alone."""
+        oldest = min(node.serial for node in self.variables)
+        if all(node.op.analytic for node in ancestors(outputs, oldest)):
+            moved = self._values(outputs, self._moved(directions, 1j * COMPLEX_STEP))
+            return [np.imag(x) / COMPLEX_STEP for x in moved], "complex step"
 
-def _compare(what: str, method: str, order: int, want: NDArray, got: NDArray, tolerance: float) -> Comparison:
-    want, got = np.asarray(want, FLOAT64), np.asarray(got, FLOAT64)
-    if want.size == 0:
-        return Comparison(what, method, order, "no element", 0.0, 0.0, 0.0, tolerance)
-    difference = np.abs(got - want)
-    difference = np.where(np.isnan(difference), np.inf, difference)
-    worst = np.unravel_index(int(np.argmax(difference)), want.shape)
-    error = float(difference[worst] / max(1.0, float(np.max(np.abs(want)))))
-    place = f"element {tuple(int(i) for i in worst)}" if want.shape else "the scalar"
-    return Comparison(what, method, order, place, float(want[worst]), float(got[worst]), error, tolerance)
+        def central(step: float) -> list[NDArray]:
+            ahead = self._values(outputs, self._moved(directions, step))
+            behind = self._values(outputs, self._moved(directions, -step))
+            return [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+
+        # Three steps cancel the errors in step^2 and step^4.
+        rows = zip(*(central(RICHARDSON_STEP / n) for n in (1, 2, 4)), strict=True)
+        return [(a - 20 * b + 64 * c) / 45 for a, b, c in rows], "Richardson differences"
+
+    def _comparison(self, what: str, method: str, order: int, want: Any, got: Any, value: Any) -> Comparison:
+        want, got = np.asarray(want, FLOAT64), np.asarray(got, FLOAT64)
+        tolerance = TOLERANCES[method] if self.tolerance is None else self.tolerance
+        if want.size == 0:
+            return Comparison(what, method, order, "no element", 0.0, 0.0, 0.0, tolerance)
+        difference = np.abs(got - want)
+        difference = np.where(np.isnan(difference), np.inf, difference)
+        worst = np.unravel_index(int(np.argmax(difference)), want.shape)
+        scale = max(float(np.max(np.abs(want))), float(np.max(np.abs(value), initial=0.0)))
+        error = float(difference[worst]) / (scale or 1.0)
+        place = f"element {tuple(int(i) for i in worst)}" if want.shape else "the scalar"
+        return Comparison(what, method, order, place, float(want[worst]), float(got[worst]), error, tolerance)

@@ -16,10 +16,10 @@ import numpy as np
 from glassnet.core.dtype import is_floating
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
-from glassnet.core.trace import Array, as_array, placeholder, release, tracing, variable
+from glassnet.core.trace import Array, as_array, placeholder, reader, release, tracing, variable
 from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ConfigurationError, DifferentiationError, DTypeError, ShapeError
-from glassnet.ops.shaping import broadcast_to, reshape, stack, transpose
+from glassnet.ops.shaping import reshape, stack, transpose
 from glassnet.transforms.batch import batch
 from glassnet.transforms.linearize import pushforward
 from glassnet.transforms.transpose import pullback
@@ -88,9 +88,13 @@ def _find(
     if which in kwargs:
         return "named", which
     names = list(inspect.signature(f).parameters)
-    if which in names and names.index(which) < len(args):
-        return "positional", names.index(which)
-    raise DifferentiationError(f"wrt={which!r} names no argument of {_name(f)}; it has {', '.join(names)}.")
+    if which not in names:
+        raise DifferentiationError(
+            f"wrt={which!r} names no argument of {_name(f)}; it has {', '.join(names)}."
+        )
+    if names.index(which) >= len(args):
+        raise DifferentiationError(f"wrt={which!r}: {_name(f)} was called without its argument {which!r}.")
+    return "positional", names.index(which)
 
 
 def _differentiable(leaf: Any, which: int | str) -> Any:
@@ -100,6 +104,10 @@ def _differentiable(leaf: Any, which: int | str) -> Any:
         return np.float64(leaf)
     else:
         dtype = np.asarray(leaf).dtype
+    if dtype.kind == "c":
+        raise DTypeError(
+            f"The argument {which!r} holds complex values; glassnet differentiates real functions."
+        )
     if not is_floating(dtype):
         raise DTypeError(
             f"The argument {which!r} holds {dtype} values; a derivative needs floating ones "
@@ -108,12 +116,27 @@ def _differentiable(leaf: Any, which: int | str) -> Any:
     return leaf
 
 
-def _zeros(node: Node) -> Any:
-    return broadcast_to(as_array(node.dtype.type(0)), node.shape)
-
-
 def _filled(results: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
-    return [_zeros(node) if x is None else x for x, node in zip(results, nodes, strict=True)]
+    # Where nothing depends on a variable the derivative is zero.
+    return [
+        np.zeros(node.shape, node.dtype) if x is None else x for x, node in zip(results, nodes, strict=True)
+    ]
+
+
+def _seeds(tree: Any, nodes: Sequence[Node], kind: str, base: str) -> list[Any]:
+    """The leaves of a user's tangent or cotangent, one for each node and of its shape and dtype."""
+    leaves, _ = flatten(tree)
+    if len(leaves) != len(nodes):
+        raise ShapeError(f"{len(leaves)} {kind}s were given for {len(nodes)} {base}s; each needs one.")
+    for leaf, node in zip(leaves, nodes, strict=True):
+        if np.shape(leaf) != node.shape:
+            raise ShapeError(
+                f"A {kind} of shape {np.shape(leaf)} does not fit a {base} of shape {node.shape}."
+            )
+    return [
+        leaf if type(leaf) is Array else np.asarray(leaf, node.dtype)
+        for leaf, node in zip(leaves, nodes, strict=True)
+    ]
 
 
 def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
@@ -137,7 +160,7 @@ def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
             call = _Call(f, wrt, args, kwargs)
             out = _scalar(call.out, f)
             one = np.ones((), out.dtype)
-            results = _filled(pullback([out.node], call.variables, [as_array(one)]), call.variables)
+            results = _filled(pullback([out.node], call.variables, [one], reader()), call.variables)
         return release(out), call.arrange(results)
 
     return wrapped
@@ -184,17 +207,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """
     with tracing():
         call = _Call(f, tuple(range(len(primals))), tuple(primals), {})
-        seeds, _ = flatten(list(tangents))
-        known: dict[Node, Any] = {}
-        for node, seed in zip(call.variables, seeds, strict=True):
-            if np.shape(seed) != node.shape:
-                raise ShapeError(
-                    f"A tangent of shape {np.shape(seed)} does not fit a primal of shape {node.shape}."
-                )
-            known[node] = as_array(np.asarray(seed, node.dtype) if not isinstance(seed, Array) else seed)
+        seeds = _seeds(list(tangents), call.variables, "tangent", "primal")
         leaves, structure = flatten(call.out)
         outs = [as_array(leaf) for leaf in leaves]
-        slopes = _filled(pushforward([x.node for x in outs], known), [x.node for x in outs])
+        nodes = [x.node for x in outs]
+        slopes = _filled(pushforward(nodes, dict(zip(call.variables, seeds, strict=True)), reader()), nodes)
     return (
         unflatten(structure, [release(x) for x in outs]),
         unflatten(structure, [release(x) for x in slopes]),
@@ -213,17 +230,12 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         leaves, structure = flatten(call.out)
         outs = [as_array(leaf) for leaf in leaves]
 
+    nodes = [x.node for x in outs]
+
     def transposed(cotangent: Any) -> tuple[Any, ...]:
-        seeds, _ = flatten(cotangent)
         with tracing():
-            fitted: list[Array] = []
-            for x, seed in zip(outs, seeds, strict=True):
-                if np.shape(seed) != x.shape:
-                    raise ShapeError(
-                        f"A cotangent of shape {np.shape(seed)} does not fit a value of shape {x.shape}."
-                    )
-                fitted.append(seed if isinstance(seed, Array) else as_array(np.asarray(seed, x.dtype)))
-            results = _filled(pullback([x.node for x in outs], call.variables, fitted), call.variables)
+            seeds = _seeds(cotangent, nodes, "cotangent", "value")
+            results = _filled(pullback(nodes, call.variables, seeds, reader()), call.variables)
         return call.arrange(results)
 
     return unflatten(structure, [release(x) for x in outs]), transposed
@@ -282,8 +294,8 @@ def _basis(node: Node) -> Array:
 def _reverse_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
     # One transposed graph with an open cotangent, batched over the unit vectors of the output.
     cotangent = placeholder(out.shape, out.dtype)
-    results = _filled(pullback([out.node], variables, [cotangent]), variables)
-    rows = batch([x.node for x in results], {cotangent.node: _basis(out.node)})
+    results = _filled(pullback([out.node], variables, [cotangent], reader()), variables)
+    rows = batch([as_array(x).node for x in results], {cotangent.node: _basis(out.node)})
     return [reshape(x, (*out.shape, *node.shape)) for x, node in zip(rows, variables, strict=True)]
 
 
@@ -291,8 +303,8 @@ def _forward_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
     blocks: list[Any] = []
     for node in variables:
         tangent = placeholder(node.shape, node.dtype)
-        slope = _filled(pushforward([out.node], {node: tangent}), [out.node])[0]
-        columns = batch([slope.node], {tangent.node: _basis(node)})[0]  # (inputs, *outputs)
+        slope = _filled(pushforward([out.node], {node: tangent}, reader()), [out.node])[0]
+        columns = batch([as_array(slope).node], {tangent.node: _basis(node)})[0]  # (inputs, *outputs)
         moved = transpose(columns, (*range(1, columns.ndim), 0))
         blocks.append(reshape(moved, (*out.shape, *node.shape)))
     return blocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from glassnet.core.graph import Node, ancestors
@@ -23,10 +23,13 @@ def scale(x: Any, partial: Any) -> Any:
     return x * partial
 
 
-def push(node: Node, tangents: Sequence[Any]) -> Any:
-    """The tangent of one node from those of its inputs (None: zero), by its op's derivative fact."""
+def push(node: Node, tangents: Sequence[Any], read: Callable[[Node], Any] = Array) -> Any:
+    """The tangent of one node from those of its inputs (None: zero), by its op's derivative fact.
+
+    `read` is how the rule sees the node and its inputs; see `glassnet.core.trace.reader`.
+    """
     op, attributes = node.op, node.attributes
-    out, inputs = Array(node), [Array(x) for x in node.inputs]
+    out, inputs = read(node), [read(x) for x in node.inputs]
     match op.derivative:
         case Elementwise(partials):
             terms = [
@@ -58,14 +61,16 @@ def push(node: Node, tangents: Sequence[Any]) -> Any:
     return total if total is None else broadcast_to(total, node.shape)
 
 
-def pushforward(outputs: Sequence[Node], tangents: Mapping[Node, Any]) -> list[Any]:
+def pushforward(
+    outputs: Sequence[Node], tangents: Mapping[Node, Any], read: Callable[[Node], Any] = Array
+) -> list[Any]:
     """The tangents of `outputs` given those of some nodes; None where an output does not depend on them."""
     known: dict[Node, Any] = dict(tangents)
-    oldest = min(node.serial for node in tangents)
+    oldest = min((node.serial for node in tangents), default=0)
     for node in ancestors(outputs, oldest, stop=tangents):
         if node in known:
             continue
         incoming = [known.get(x) for x in node.inputs]
         if any(x_dot is not None for x_dot in incoming):
-            known[node] = push(node, incoming)
+            known[node] = push(node, incoming, read)
     return [known.get(node) for node in outputs]

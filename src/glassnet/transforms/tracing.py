@@ -1,15 +1,17 @@
-"""From a Python function to a Graph, by shapes alone or with values."""
+"""From a Python function to a Graph, and a graph's nodes computed again on other values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from glassnet.core.graph import Graph
-from glassnet.core.trace import as_array, placeholder, tracing
+from glassnet.core.graph import Graph, Node, ancestors
+from glassnet.core.trace import Array, as_array, placeholder, tracing
 from glassnet.core.tree import Structure, flatten, unflatten
+
+ApplyNode = Callable[[Node, Sequence[Any], Sequence[bool]], Any]
 
 
 def trace(
@@ -19,6 +21,9 @@ def trace(
 
     `examples` are trees of arrays, of which shape and dtype alone are read: inside `f` an array has no
     value. The graph's inputs are the leaves of the arguments in order.
+
+    >>> print(trace(lambda x, y: x * y, 2.0, 3.0, names=["x", "y"])[0].outputs[0].op)
+    <op multiply>
     """
     leaves, structure = flatten(list(examples))
     arrays = [leaf if hasattr(leaf, "dtype") else np.asarray(leaf) for leaf in leaves]
@@ -27,3 +32,41 @@ def trace(
         outputs, out_structure = flatten(f(*unflatten(structure, list(inputs))))
         nodes = [as_array(x).node for x in outputs]
     return Graph.of([x.node for x in inputs], nodes, names), out_structure
+
+
+def replay(
+    outputs: Sequence[Node],
+    replacements: Mapping[Node, Any],
+    apply_node: ApplyNode,
+    keep: Callable[[Node], Any] = Array,
+) -> dict[Node, Any]:
+    """Applies every node between `replacements` and `outputs` again; what it makes of each of them.
+
+    `apply_node(node, inputs, replaced)` sees the new inputs, and `keep(x)` for an input x that depends on no
+    replacement.
+    """
+    known: dict[Node, Any] = dict(replacements)
+    oldest = min((node.serial for node in replacements), default=0)
+    for node in ancestors(outputs, oldest, stop=replacements):
+        if node in known:
+            continue
+        replaced = [x in known for x in node.inputs]
+        if any(replaced):
+            inputs = [known[x] if flag else keep(x) for x, flag in zip(node.inputs, replaced, strict=True)]
+            known[node] = apply_node(node, inputs, replaced)
+    return known
+
+
+def substitute(outputs: Sequence[Node], replacements: Mapping[Node, Any]) -> list[Any]:
+    """`outputs` computed again with other arrays in place of some nodes.
+
+    Traced replacements give traced outputs (a graph is put into another); plain ones give plain values, of
+    any dtype that the value rules take. What depends on no replacement stays as it is.
+    """
+    traced = any(type(x) is Array for x in replacements.values())
+
+    def keep(node: Node) -> Any:
+        return Array(node) if traced or node.value is None else node.value
+
+    known = replay(outputs, replacements, lambda node, inputs, _: node.op(*inputs, **node.attributes), keep)
+    return [known[node] if node in known else keep(node) for node in outputs]

@@ -201,7 +201,7 @@ def _log_near_one(b: Builder, f: Value, shifted: Value) -> Value:
     """
     form, element = _FORMATS[f.type.element], f.type.element
     field = b.lshr(shifted, form.mantissa_bits)
-    # the field written into the low bits of 2^mantissa_bits is that number plus the field: no conversion needed
+    # the field in the low bits of 2^mantissa_bits is that number plus the field: no conversion needed
     base = form.bias + form.mantissa_bits << form.mantissa_bits
     k = b.sub(b.bitcast(b.ior(field, base), element), 2.0**form.mantissa_bits + form.bias)
     s = b.div(f, b.add(f, 2.0))

@@ -1,0 +1,2 @@
+from glassnet.errors import UncompilableError
+def compile_graph(g): raise UncompilableError("not yet")

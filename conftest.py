@@ -13,7 +13,8 @@ import glassnet.numpy as gnp
 
 @pytest.fixture(autouse=True, scope="session")
 def _names_in_examples(doctest_namespace: dict[str, Any]) -> None:
-    doctest_namespace.update(np=np, gn=gn, gnp=gnp)
+    # Examples run as if typed at a prompt: under a module's own name their lines would count as glassnet's.
+    doctest_namespace.update(np=np, gn=gn, gnp=gnp, __name__="__main__")
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,7 @@ def test_missing_values_are_nan_among_numbers_and_none_elsewhere(read):
         ('a,b\n"x\ny",2\n3\n', "row 2 (line 4): expected 2 values"),
         ("a,b,a\n1,2,3\n", "line 1: the column name 'a' stands twice"),
         (",b\n1,2\n", "line 1: column 1 has no name"),
-        ('a,b\n1,x"y\n3,4\n', "not a well-formed CSV table; look for a quotation mark"),
+        ('a,b\n1,"x\n3,4\n', "not a well-formed CSV table; look for a quotation mark"),
         (b"\x89PNG\r\n\0\0\0", "is a binary file, not a table"),
         (b"PK\x03\x04rest", "is a binary file, not a table"),
         ("a,b\n1,2\n3,é\n".encode("latin-1"), "line 3 is not UTF-8 text"),

@@ -29,7 +29,7 @@ def test_features_come_in_the_order_asked_for_and_truth_values_as_numbers(table)
         ("height", "column 'height', row 2 (line 4) holds inf, too large"),
         (
             "note",
-            r"column 'note', row 1 (line 2) holds the text 'two\nlines' where a feature must be a number",
+            r"column 'note', row 1 (line 2) holds the text 'two\nlines' where a number is expected",
         ),
         ("kind", "column 'kind', row 1 (line 2) holds the text 'a'"),
         ("gap", "column 'gap', row 3 (line 5): the value is missing or NaN"),

@@ -21,7 +21,7 @@ _WRONG_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141
 
 app = App(
     name="glassnet",
-    help="Train neural networks on tables, and see through them. Start with: glassnet train digits",
+    help="Train neural networks on tables, and see through them.\n\nStart with: glassnet train digits",
     version=__version__,
     help_format="markdown",
 )
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("glassnet:", " ".join(str(error).split()), file=sys.stderr)
         return _WRONG_INPUT
     except KeyboardInterrupt:
-        print("glassnet: interrupted; nothing was written.", file=sys.stderr)
+        print("glassnet: interrupted.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # NOTE: without this, Python tries to flush once more at exit and prints a traceback.

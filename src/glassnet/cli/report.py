@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -14,10 +13,12 @@ from rich.text import Text
 
 from glassnet.data import Table, constant_columns
 from glassnet.estimators import Plan, TabularModel
+from glassnet.train.inspection import Certificate
 from glassnet.train.network import Network
 
 _MOST_CONFUSIONS = 3
 _LABEL_WIDTH = 12
+_CERTIFIED_ERROR = 1e-3  # far above the rounding of float32, far below a wrong rule
 
 
 def show_fact(console: Console, label: str, text: str, *, wrap: bool = True) -> None:
@@ -41,12 +42,14 @@ def show_plan(console: Console, table: Table, plan: Plan) -> None:
     task = "regression"
     if target.task == "classification":
         task = f"classification into {len(np.unique(target.values))} classes"
-    show_fact(console, "data", f"{table.path}: {len(table):,} rows, {len(plan.features)} features")
+    show_fact(
+        console, "data", f"{table.path}: {_count(len(table), 'row')}, {_count(len(plan.features), 'feature')}"
+    )
     show_fact(console, "target", f"{plan.target_name}: {task}, as {target.reason}")
     show_fact(
         console,
         "split",
-        f"{len(plan.training):,} rows to train, {len(plan.validation):,} to validate, "
+        f"{_count(len(plan.training), 'row')} to train, {len(plan.validation):,} to validate, "
         f"{len(plan.test):,} held out to test",
     )
     constant = [plan.features[i] for i in constant_columns(plan.X[plan.training])]
@@ -71,33 +74,35 @@ def show_network(console: Console, network: Network) -> None:
     console.print()
 
 
-def show_certificate(console: Console, certificate: Any) -> None:
+def show_certificate(console: Console, certificate: Certificate) -> None:
     """Print how far the gradient is from an independent calculation of it."""
+    error = certificate.largest_relative_error
+    verdict = "certified" if error <= _CERTIFIED_ERROR else "NOT certified"
     show_fact(
         console,
         "gradient",
-        f"certified on {certificate.examples} examples: relative error at most "
-        f"{certificate.largest_relative_error:.1e}, in {certificate.parameter} ({certificate.method})",
+        f"{verdict} on {_count(certificate.examples, 'example')}: relative error at most {error:.1e}, "
+        f"in {certificate.parameter} ({certificate.method})",
     )
 
 
 def show_evaluation(console: Console, model: TabularModel, table: Table, target: str) -> None:
     """Print a model's figures on a table, and the classes that it most often takes for one another."""
     figures = model.evaluate_table(table, target)
-    rows = f"{len(table):,} rows"
+    rows = _count(len(table), "row")
     if model.outputs is not None:
         text = f"R2 {figures['r2']:.4f}, mean absolute error {figures['mae']:.4g} on {rows}"
         show_fact(console, "test", text)
         return
     show_fact(console, "test", f"accuracy {figures['accuracy']:.1%} on {rows}, loss {figures['loss']:.4f}")
     truth = model.labels(table, target)
-    predicted = model.predict_table(table)["prediction"]
+    predicted = model.predict_table(table, target)["prediction"]
     wrong = Counter(
         zip(truth[truth != predicted].tolist(), predicted[truth != predicted].tolist(), strict=True)
     )
     if wrong:
         confusions = [
-            f"{was} read as {read}: {times} time{'' if times == 1 else 's'}"
+            f"{was} read as {read}: {_count(times, 'time')}"
             for (was, read), times in sorted(wrong.items(), key=lambda item: -item[1])[:_MOST_CONFUSIONS]
         ]
         show_fact(console, "confused", ", ".join(confusions))
@@ -106,15 +111,20 @@ def show_evaluation(console: Console, model: TabularModel, table: Table, target:
 def show_images(console: Console, images: np.ndarray, captions: list[str]) -> None:
     """Print small pictures, shape (count, height, width) from 0 to 16, side by side in half blocks.
 
-    Nothing is printed where the terminal's encoding has no half blocks.
+    Nothing is printed where there are none or the terminal's encoding has no half blocks.
     """
-    if not console.encoding.startswith("utf"):
+    if not len(images) or not console.encoding.startswith("utf"):
         return
+    coloured = console.color_system is not None and not console.no_color
     gallery = Columns.grid(padding=(0, 4, 0, 0))
-    gallery.add_row(*(_half_blocks(image, coloured=console.color_system is not None) for image in images))
+    gallery.add_row(*(_half_blocks(image, coloured=coloured) for image in images))
     gallery.add_row(*captions)
     console.print()
     console.print(gallery)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _half_blocks(image: np.ndarray, *, coloured: bool) -> Text:

@@ -18,6 +18,7 @@ from glassnet.train.progress import ProgressBar
 _INTERRUPTED = 130
 _CERTIFIED_EXAMPLES = 16
 _PICTURES = 4
+_DIGIT = "digit"  # the target of the built-in table
 
 
 def train(
@@ -25,13 +26,13 @@ def train(
     /,
     *,
     target: str | None = None,
-    hidden: str = "64,32",
-    activation: str = "relu",
-    epochs: int | None = None,
-    batch_size: int = 32,
-    learning_rate: float | None = None,
-    optimizer: str = "adam",
-    seed: int = 0,
+    hidden: str = ",".join(map(str, Recipe.hidden)),
+    activation: str = Recipe.activation,
+    epochs: int | None = Recipe.epochs,
+    batch_size: int = Recipe.batch_size,
+    learning_rate: float | None = Recipe.learning_rate,
+    optimizer: str = Recipe.optimizer,
+    seed: int = Recipe.seed,
     out: Path | None = None,
 ) -> int:
     """Train a network to predict one column of a table from the others, test it and save it.
@@ -54,7 +55,7 @@ def train(
     batch_size
         The number of rows of one step.
     learning_rate
-        The step size; without it 0.001 for adam, 0.01 for sgd and momentum.
+        The step size; without it, the optimizer's usual one.
     optimizer
         adam, sgd or momentum.
     seed
@@ -101,7 +102,7 @@ def _open(table: str, target: str | None) -> tuple[Table, str, np.ndarray | None
     """The table, the target's name, and the rows held out where the table itself fixes them."""
     if table == DIGITS:
         digits = load_digits()
-        return digits.table(), target or "digit", digits.split()[1]
+        return digits.table(), target or _DIGIT, digits.split()[1]
     source = read_table(table)
     if target is None:
         raise ConfigurationError(
@@ -116,7 +117,7 @@ def _report_success(
 ) -> None:
     unseen = source.take(plan.test)
     report.show_evaluation(console, model, unseen, plan.target_name)
-    if table == DIGITS:
+    if table == DIGITS and plan.target_name == _DIGIT:
         _show_misread(console, model, plan)
     console.print()
     report.show_fact(console, "saved", str(out), wrap=False)

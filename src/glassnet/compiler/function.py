@@ -1,2 +1,56 @@
+"""Any graph as a native function of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.compiler._llvm_binding import native_available
+from glassnet.compiler.arena import Arena
+from glassnet.compiler.cpu import CPU, host_cpu
+from glassnet.compiler.jit import compile_function
+from glassnet.compiler.loop_ir import Builder
+from glassnet.compiler.program import finish_memory, plan_graph
+from glassnet.core.dtype import NDArray
+from glassnet.core.graph import Graph
 from glassnet.errors import UncompilableError
-def compile_graph(g): raise UncompilableError("not yet")
+
+
+class CompiledGraph:
+    """A graph compiled for one set of shapes. Call it with the inputs in order; the outputs are new arrays."""
+
+    def __init__(self, graph: Graph, cpu: CPU | None = None) -> None:
+        require_native()
+        cpu = cpu or host_cpu()
+        b = Builder("graph")
+        self._plan = plan_graph(graph, b, cpu)
+        size = finish_memory(b, self._plan.lower(b, cpu))
+        self.loops = b.finish()
+        self._native = compile_function(self.loops, cpu)
+        self._arena = Arena(size)
+        for node in self._plan.constants:
+            self._arena.write(self._plan.storage(node), node.value)
+        self._shapes = [node.shape for node in graph.outputs]
+
+    def __call__(self, inputs: Sequence[Any]) -> list[NDArray]:
+        """The outputs for these inputs, which must have the shapes that the graph was made for."""
+        for node, array in zip(self._plan.graph.inputs, inputs, strict=True):
+            self._arena.write(self._plan.storage(node), np.asarray(array, node.dtype))
+        self._native(self._arena.address)
+        return [
+            self._arena.read(self._plan.storage(node), shape)
+            for node, shape in zip(self._plan.graph.outputs, self._shapes, strict=True)
+        ]
+
+
+def compile_graph(graph: Graph, cpu: CPU | None = None) -> CompiledGraph:
+    """Compiles `graph`; UncompilableError says why where that is not possible."""
+    return CompiledGraph(graph, cpu)
+
+
+def require_native() -> None:
+    """UncompilableError where this machine has no native code generator."""
+    if reason := native_available():
+        raise UncompilableError(reason)

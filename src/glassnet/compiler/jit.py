@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class NativeFunction:
     address: int
     call: Any
     keep_alive: tuple[Any, ...]
+    from_cache: bool = False
 
     def __call__(self, *arguments: int | float) -> int | float | None:
         """Run it: addresses for pointers, numbers for scalars."""
@@ -60,8 +61,9 @@ def compile_function(function: Function, cpu: CPU | None = None) -> NativeFuncti
     cpu = host_cpu() if cpu is None else cpu
     pointers = [ctypes.c_void_p] * (len(function.pointers) + function.uses_arena)
     scalars = [_CTYPES[value.type.element] for value in function.arguments]
-    image = cached_object(emit(function, cpu), cpu)
-    return load(image, function.name, [*pointers, *scalars], function.result and function.result.type)
+    image, from_cache = cached_object(emit(function, cpu), cpu)
+    native = load(image, function.name, [*pointers, *scalars], function.result and function.result.type)
+    return replace(native, from_cache=from_cache)
 
 
 def compile_text(text: str, cpu: CPU, level: int = 1) -> bytes:
@@ -100,20 +102,21 @@ def load(
     return NativeFunction(name, tracker[name], prototype(tracker[name]), (tracker, engine))
 
 
-def cached_object(text: str, cpu: CPU) -> bytes:
-    """The object for LLVM IR text: read from the cache, or compiled and kept there.
+def cached_object(text: str, cpu: CPU) -> tuple[bytes, bool]:
+    """The object for LLVM IR text, and whether it was read from the cache; else it is compiled and kept there.
 
     An entry that is damaged or not ours is compiled anew. A folder that cannot be written is no error.
     """
     folder = cache_folder()
     if folder is None:
-        return compile_text(text, cpu)
+        return compile_text(text, cpu), False
     path = folder / f"{_key(text, cpu)}.object"
     image = _read(path)
-    if image is None:
-        image = compile_text(text, cpu)
-        _write(path, image)
-    return image
+    if image is not None:
+        return image, True
+    image = compile_text(text, cpu)
+    _write(path, image)
+    return image, False
 
 
 def cache_folder() -> Path | None:

@@ -106,6 +106,16 @@ class Builder:
         self._arguments.append(Value(name, type))
         return self._arguments[-1]
 
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """The buffers so far."""
+        return tuple(self._buffers)
+
+    def unique(self) -> int:
+        """A number that no value or buffer of this function has been named by."""
+        self._count += 1
+        return self._count
+
     def finish(self, result: Operand | None = None) -> Function:
         """The function as written so far, returning one scalar or nothing."""
         if len(self._bodies) > 1 or (result is not None and result.type.lanes > 1):

@@ -16,6 +16,7 @@ FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
 INT32: DType = np.dtype(np.int32)
 INT64: DType = np.dtype(np.int64)
+UINT64: DType = np.dtype(np.uint64)
 BOOL: DType = np.dtype(np.bool_)
 
 

@@ -11,6 +11,7 @@ import itertools
 import linecache
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Source = tuple[CodeType, int]  # a place in the user's code, unresolved: code and instruction
 
 _serials = itertools.count()
+_serial = attrgetter("serial")
 
 
 def location_of(source: Source | None) -> tuple[str, int] | None:
@@ -106,10 +108,6 @@ def ancestors(outputs: Iterable[Node], oldest: int = 0, stop: Iterable[Node] = (
         if node not in stopped:
             pending += [source for source in node.inputs if source.serial >= oldest and source not in seen]
     return sorted(seen, key=_serial)
-
-
-def _serial(node: Node) -> int:
-    return node.serial
 
 
 @dataclass(frozen=True, eq=False)

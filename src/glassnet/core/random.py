@@ -43,32 +43,41 @@ class Key:
         return self.seed & _MASK, (self.seed >> 32) & _MASK
 
 
-def bits(key: Key, count: int) -> NDArray:
-    """`count` random 32-bit words (uint32).
+def philox(counter: NDArray, key: tuple[int, int]) -> NDArray:
+    """Philox4x32-10: four random words for each counter of four 32-bit words.
 
-    Word i is lane i % 4 of the block with counter (i // 4, 0, step, stream).
+    Shapes: counter (blocks, 4) -> (blocks, 4), both uint64 holding 32 bits.
     """
-    blocks = -(-count // 4)
-    index = np.arange(blocks, dtype=np.uint64)
-    mask = np.uint64(_MASK)
-    words = [
-        index & mask,
-        index >> np.uint64(32),
-        np.full(blocks, key.step & _MASK, np.uint64),
-        np.full(blocks, key.stream & _MASK, np.uint64),
-    ]
-    key0, key1 = key.words
+    mask, shift = np.uint64(_MASK), np.uint64(32)
+    words = list(counter.T)
+    key0, key1 = key
     for _ in range(ROUNDS):
         product0 = words[0] * np.uint64(MULTIPLIERS[0])
         product1 = words[2] * np.uint64(MULTIPLIERS[1])
         words = [
-            (product1 >> np.uint64(32)) ^ words[1] ^ np.uint64(key0),
+            (product1 >> shift) ^ words[1] ^ np.uint64(key0),
             product1 & mask,
-            (product0 >> np.uint64(32)) ^ words[3] ^ np.uint64(key1),
+            (product0 >> shift) ^ words[3] ^ np.uint64(key1),
             product0 & mask,
         ]
         key0, key1 = (key0 + WEYL[0]) & _MASK, (key1 + WEYL[1]) & _MASK
-    return np.stack(words, axis=1).reshape(-1)[:count].astype(np.uint32)
+    return np.stack(words, axis=1)
+
+
+def bits(key: Key, count: int) -> NDArray:
+    """`count` random 32-bit words (uint32).
+
+    Word i is lane i % 4 of the block with counter (i // 4, 0, step, stream); the low word of i // 4 comes
+    first and the 0 is its high word.
+    """
+    blocks = -(-count // 4)
+    index = np.arange(blocks, dtype=np.uint64)
+    counter = np.empty((blocks, 4), np.uint64)
+    counter[:, 0] = index & np.uint64(_MASK)
+    counter[:, 1] = index >> np.uint64(32)
+    counter[:, 2] = key.step & _MASK
+    counter[:, 3] = key.stream & _MASK
+    return philox(counter, key.words).reshape(-1)[:count].astype(np.uint32)
 
 
 def uniform(key: Key, shape: Shape, low: float = 0.0, high: float = 1.0, dtype: DType = FLOAT64) -> NDArray:

@@ -48,7 +48,6 @@ class TrainingData:
 class Runner(Protocol):
     """Runs epochs of a step graph over data. The carried arrays live inside it between calls."""
 
-    carried: list[NDArray]
     learning_rate: float
     steps_per_epoch: int
     compile_seconds: float
@@ -56,4 +55,8 @@ class Runner(Protocol):
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; not finite if a step's loss was not."""
+        ...
+
+    def read(self, count: int) -> list[NDArray]:
+        """Copies of the first `count` carried arrays."""
         ...

@@ -330,7 +330,7 @@ def _user_frame() -> Source | None:
     """The innermost frame outside glassnet; resolved to a line only when printed."""
     frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        if not frame.f_globals.get("__name__", "").startswith("glassnet."):
+        if frame.f_globals.get("__name__", "")[:9] != "glassnet.":
             return frame.f_code, frame.f_lasti
         frame = frame.f_back
     return None

@@ -88,7 +88,7 @@ class Table:
         for row, value in enumerate(column):
             if isinstance(value, str) and not _is_number(value):
                 raise DataError(
-                    f"{self.where(name, row)} holds the text {value!r} where a feature must be a number; "
+                    f"{self.where(name, row)} holds the text {str(value)!r} where a number is expected; "
                     f"{_mend_for(value)}."
                 )
 

@@ -31,7 +31,7 @@ def decide_target(values: np.ndarray, where: str) -> Target:
 
     Raises `DataError` where all values are equal, or where no class has the 3 rows that leave one to test.
 
-    >>> decide_target(np.array([0, 1, 1, 0]), "column 'y'").reason
+    >>> decide_target(np.array([0, 1, 1, 0, 0]), "column 'y'").reason
     'it holds 2 distinct whole numbers'
     """
     distinct, counts = np.unique(values, return_counts=True)

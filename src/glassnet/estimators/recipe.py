@@ -23,7 +23,7 @@ class Recipe:
     100
     """
 
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: tuple[int, ...] = (128, 64)
     activation: str = "relu"
     epochs: int | None = None
     batch_size: int = 32

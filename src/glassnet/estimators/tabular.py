@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.data import Standardizer, Table, text_labels
-from glassnet.errors import DataError, NotFittedError
+from glassnet.errors import DataError, ModelFileError, NotFittedError
 from glassnet.estimators.plan import Plan, plan_training
 from glassnet.estimators.recipe import Recipe
 from glassnet.nn.dense import Dense
@@ -81,19 +81,18 @@ class TabularModel:
             progress=progress,
         )
 
-    def predict_table(self, table: Table) -> dict[str, np.ndarray]:
+    def predict_table(self, table: Table, target: str | None = None) -> dict[str, np.ndarray]:
         """Columns of shape (rows,): `prediction`, and for classes `probability_CLASS` of each.
 
-        Columns are found by name, in any order; the target may be among them and is not looked at. Raises
-        `DataError` for a column that is missing or that the model does not know, and for unusable values.
+        Columns are found by name, in any order; the column `target`, the model's own unless given, may be
+        among them and is not looked at. Raises `DataError` for a column that is missing or that the model
+        does not know, and for unusable values.
         """
-        X = self._inputs_of(table)
+        X = self._inputs_of(table, target)
         if self.outputs is not None:
             return {"prediction": self._quantities(X, self.outputs)}
         probabilities = self.network.predict_proba(X)
-        columns = {
-            f"probability_{label}": probabilities[:, k] for k, label in enumerate(self.classes)
-        }
+        columns = {f"probability_{label}": probabilities[:, k] for k, label in enumerate(self.classes)}
         return {"prediction": self.network.predict(X)} | columns
 
     def evaluate_table(self, table: Table, target: str | None = None) -> dict[str, float]:
@@ -103,7 +102,7 @@ class TabularModel:
         Raises `DataError` as `predict_table` does, and for a class that the model was not trained on.
         """
         name = self.target if target is None else target
-        X = self._inputs_of(table, besides=name)
+        X = self._inputs_of(table, name)
         if self.outputs is None:
             return self.network.evaluate(X, self.labels(table, name))
         actual = table.target(name)
@@ -137,9 +136,9 @@ class TabularModel:
             arrays |= {"outputs.mean": self.outputs.mean, "outputs.scale": self.outputs.scale}
         write_model_file(path, document, arrays)
 
-    def _inputs_of(self, table: Table, besides: str | None = None) -> np.ndarray:
+    def _inputs_of(self, table: Table, target: str | None) -> np.ndarray:
         table.require(self.features)
-        unknown = [name for name in table.names if name not in (*self.features, self.target, besides)]
+        unknown = [name for name in table.names if name not in (*self.features, self.target, target)]
         if unknown:
             raise DataError(
                 f"{table.path} has the column {unknown[0]!r}, which the model was not trained on; remove it "
@@ -164,8 +163,10 @@ def fit_table(
 ) -> tuple[TabularModel, History, Plan]:
     """Learn to predict the column `target` of a table; the plan names the rows that were held out.
 
-    >>> model, history, plan = fit_table(read_table("flowers.csv"), "species")    # doctest: +SKIP
-    >>> model.evaluate_table(table.take(plan.test))                               # doctest: +SKIP
+    >>> table = Table("squares", {"x": np.arange(50), "y": np.arange(50) ** 2})
+    >>> model, history, plan = fit_table(table, "y", Recipe(epochs=2))
+    >>> sorted(model.evaluate_table(table.take(plan.test)))
+    ['mae', 'r2']
     """
     recipe = recipe or Recipe()
     plan = plan_training(table, target, recipe.seed)
@@ -177,16 +178,25 @@ def _from_document(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> T
     parameters = {
         name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)
     }
-    outputs = (
-        Standardizer(arrays["outputs.mean"], arrays["outputs.scale"]) if "outputs.mean" in arrays else None
-    )
-    return TabularModel(
-        Network.from_document(document["network"], parameters),
-        tuple(document["features"]),
-        document["target"],
-        Standardizer(arrays["inputs.mean"], arrays["inputs.scale"]),
-        outputs,
-    )
+    network = Network.from_document(document["network"], parameters)
+    features, target = document["features"], document["target"]
+    inputs = Standardizer(arrays["inputs.mean"], arrays["inputs.scale"])
+    outputs = None
+    if network.loss.task == "regression":
+        outputs = Standardizer(arrays["outputs.mean"], arrays["outputs.scale"])
+    names_are_text = isinstance(features, list) and all(isinstance(name, str) for name in [*features, target])
+    shape = network.input_shape
+    if not (
+        names_are_text
+        and inputs.mean.shape == inputs.scale.shape == (len(features),) == shape
+        and (outputs is None or outputs.mean.shape == outputs.scale.shape == network.output_shape == (1,))
+        and all(np.all(scaling.scale > 0) for scaling in (inputs, outputs) if scaling is not None)
+    ):
+        raise ModelFileError(
+            "The model file does not describe a tabular model: its names, its scaling and a network "
+            f"for inputs of shape {shape} do not fit together; train the model again."
+        )
+    return TabularModel(network, tuple(features), target, inputs, outputs)
 
 
 register_kind(_KIND, _from_document)

@@ -31,12 +31,16 @@ from glassnet.explain.expression import (
     Symbol,
     children,
     expression_of,
+    size,
 )
 from glassnet.explain.formula import render
 from glassnet.explain.naming import assigned_names
 from glassnet.explain.simplify import conditions, simplify, split
 from glassnet.transforms.linearize import push
 from glassnet.transforms.transpose import pullback
+
+# Formulas are for people. Beyond these nobody reads on, and recursion over the formula would get too deep.
+_DEEPEST, _LONGEST = 100, 2000
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def derive(
     the ops (relu'(0) = 0) and appear as cases.
 
     Raises DifferentiationError for a name that f does not have, for a missing number and for a function that
-    is not scalar, ShapeError where f makes an array on the way.
+    is not scalar or is too long to be read, ShapeError where f makes an array on the way.
 
     >>> def f(x, y, w):
     ...     yhat = gnp.sigmoid(w * x)
@@ -146,8 +150,9 @@ def derive(
         f = 0.125
         df/dw = -0.125
     """
-    title = "f" if f.__name__ == "<lambda>" else f.__name__
-    arguments = _argument_names(f, names)
+    title = getattr(f, "__name__", "f")
+    title = title if title.isidentifier() else "f"  # not <lambda>
+    arguments = tuple(names) if names is not None else _argument_names(title, f)
     point = _point(title, arguments, at)
     with tracing():
         made = {
@@ -155,14 +160,12 @@ def derive(
             for name in arguments
         }
         out = _scalar(title, f(*made.values()))
-        diagram = _Diagram(out, {x.node: name for name, x in made.items()})
+        diagram = _Diagram(title, out, {x.node: name for name, x in made.items()})
         chosen = _chosen(title, wrt, arguments, diagram)
-        return _write(title, diagram, chosen, numbers=point is not None)
+        return _write(diagram, chosen, numbers=point is not None)
 
 
-def _argument_names(f: Callable[..., Any], names: Sequence[str] | None) -> tuple[str, ...]:
-    if names is not None:
-        return tuple(names)
+def _argument_names(title: str, f: Callable[..., Any]) -> tuple[str, ...]:
     required = [
         parameter
         for parameter in inspect.signature(f).parameters.values()
@@ -171,7 +174,7 @@ def _argument_names(f: Callable[..., Any], names: Sequence[str] | None) -> tuple
     for parameter in required:
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise DifferentiationError(
-                f"derive cannot tell what to call the argument {parameter} of {f.__name__}; "
+                f"derive cannot tell what to call the argument {parameter} of {title}; "
                 'name the arguments, as in derive(f, names=("x", "y")).'
             )
     return tuple(parameter.name for parameter in required)
@@ -204,21 +207,44 @@ def _scalar(title: str, out: Any) -> Node:
 class _Diagram:
     """The influence diagram of one value: its nodes, their names and the derivative on each edge."""
 
-    def __init__(self, out: Node, inputs: Mapping[Node, str]) -> None:
+    def __init__(self, title: str, out: Node, inputs: Mapping[Node, str]) -> None:
+        self.title = title
         self.out = out
         self.inputs = inputs
         self.nodes = ancestors([out], stop=inputs)
+        self._verify()
+        between = [node for node in self.nodes if node not in inputs and node is not out]
+        self.local = assigned_names(between, set(inputs.values()))
+        self.names = {**inputs, **self.local}
+        self.primed: dict[str, tuple[Op, Mapping[str, Any]]] = {}
+
+    def _verify(self) -> None:
+        depth: dict[Node, int] = {}
         for node in self.nodes:
+            depth[node] = max((depth[x] + 1 for x in node.inputs if x in depth), default=0)
             if node.shape != ():
                 line = f" (line {node.location[1]}: {node.source_line})" if node.location else ""
                 raise ShapeError(
                     f"derive explains scalars, but {node.op.name} makes shape {node.shape} here{line}; "
                     "use grad or jacobian for arrays."
                 )
-        between = [node for node in self.nodes if node not in inputs and node is not out]
-        self.local = assigned_names(between, set(inputs.values()))
-        self.names = {**inputs, **self.local}
-        self.primed: dict[str, tuple[Op, Mapping[str, Any]]] = {}
+        if depth[self.out] > _DEEPEST:
+            raise DifferentiationError(
+                f"derive writes formulas for people, but {self.title} is {depth[self.out]} operations deep "
+                f"and {_DEEPEST} is the most; use grad for the numbers."
+            )
+
+    def formula(self, node: Node) -> Expression:
+        """What a node stands for, as the user wrote it."""
+        return self._readable(expression_of(node, self.names, unfold=True))
+
+    def _readable(self, expression: Expression) -> Expression:
+        if size(expression, _LONGEST) == _LONGEST:
+            raise DifferentiationError(
+                f"A formula of {self.title} has more than {_LONGEST} symbols when written out; store "
+                "intermediate values in local variables, which then stand for themselves, or use grad."
+            )
+        return expression
 
     def edge(self, node: Node, position: int) -> Expression:
         """d node / d input at `position`, read from the op: written with a prime where it has one."""
@@ -227,7 +253,7 @@ class _Diagram:
         slope = push(node, x_dot)
         if slope is None:
             return ZERO
-        written_out = simplify(expression_of(slope.node, self.names))
+        written_out = simplify(self._readable(expression_of(slope.node, self.names)))
         prime = node.op.formula.prime
         if prime is None or isinstance(written_out, Number) or conditions(written_out):
             return written_out
@@ -237,20 +263,31 @@ class _Diagram:
 
     def derivatives(self, wrt: Iterable[Node]) -> dict[Node, Expression]:
         """d out / d node for each of `wrt`: over all paths, the sum of the products of their edges."""
-        wrt = set(wrt)
         influencing = set(wrt)
         for node in self.nodes:
             if any(x in influencing for x in node.inputs):
                 influencing.add(node)
         x_bar: dict[Node, Expression] = {self.out: ONE}
-        for node in reversed(self.nodes):
-            if node not in x_bar or node in self.inputs:
-                continue
+        for node in self._from_the_end():
             for position, x in enumerate(node.inputs):
                 if x in influencing:
                     path = Product(Fraction(1), (x_bar[node], self.edge(node, position)))
-                    x_bar[x] = simplify(Sum((path, x_bar[x])) if x in x_bar else path)
+                    total = Sum((x_bar[x], path)) if x in x_bar else path
+                    x_bar[x] = simplify(self._readable(total))
         return {node: x_bar.get(node, ZERO) for node in wrt}
+
+    def _from_the_end(self) -> list[Node]:
+        """All nodes but the inputs, each before what it is made from, paths in reading order."""
+        finished: dict[Node, None] = {}
+
+        def visit(node: Node) -> None:
+            if node not in finished and node not in self.inputs:
+                for x in reversed(node.inputs):
+                    visit(x)
+                finished[node] = None
+
+        visit(self.out)
+        return list(reversed(finished))
 
 
 def _chosen(
@@ -270,8 +307,8 @@ def _chosen(
     return chosen
 
 
-def _write(title: str, diagram: _Diagram, chosen: Mapping[str, Node], *, numbers: bool) -> Derivation:
-    formula = expression_of(diagram.out, diagram.names, unfold=True)
+def _write(diagram: _Diagram, chosen: Mapping[str, Node], *, numbers: bool) -> Derivation:
+    title, formula = diagram.title, diagram.formula(diagram.out)
     slopes = diagram.derivatives(chosen.values())
     values: dict[str, float] = {}
     gradients: list[float | None] = [None] * len(chosen)
@@ -299,7 +336,7 @@ def _definitions(diagram: _Diagram, shown: Sequence[Expression]) -> dict[str, st
     definitions: dict[str, str] = {}
     for node in reversed(diagram.nodes):  # a variable's own formula may use older ones
         if node in diagram.local and diagram.local[node] in used:
-            written_out = expression_of(node, diagram.names, unfold=True)
+            written_out = diagram.formula(node)
             used |= _symbols(written_out)
             definitions[diagram.local[node]] = render(written_out)
     definitions = dict(reversed(definitions.items()))

@@ -112,6 +112,15 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return ()
 
 
+def size(expression: Expression, limit: int) -> int:
+    """How many symbols the expression takes when written out, counted up to `limit`."""
+    count, pending = 0, [expression]
+    while pending and count < limit:
+        count += 1
+        pending.extend(children(pending.pop()))
+    return count
+
+
 def rebuild(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
     """The same expression with `change` applied to each of its children."""
     match expression:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from glassnet.core.registry import OPS
 from glassnet.explain.expression import (
@@ -46,6 +47,7 @@ _SAME_SIGN = ("relu", "leaky_relu")  # positive just where their argument is
 _MOST_CONDITIONS = 3  # two to this power lines are as many cases as anyone reads
 
 
+@lru_cache(maxsize=4096)  # one derivation simplifies the same parts again and again
 def simplify(expression: Expression) -> Expression:
     """The expression after all rules, innermost first, until none applies."""
     current = rebuild(expression, simplify)

@@ -22,7 +22,7 @@ class ReferenceRunner:
         self, step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float
     ) -> None:
         self._step, self._data = step, data
-        self.carried = list(carried)
+        self._carried = list(carried)
         self.learning_rate = learning_rate
         self.steps_taken = 0
         self.steps_per_epoch = -(-len(data.x) // step.batch_size)
@@ -36,6 +36,10 @@ class ReferenceRunner:
                 break
         return loss
 
+    def read(self, count: int) -> list[NDArray]:
+        """Copies of the first `count` carried arrays."""
+        return [np.array(array) for array in self._carried[:count]]
+
     def _run_epoch(self, epoch: int) -> float:
         data, size = self._data, self._step.batch_size
         rows = len(data.x)
@@ -47,11 +51,11 @@ class ReferenceRunner:
         for start in range(0, len(order), size):
             self.steps_taken += 1
             batch = order[start : start + size]
-            inputs = [*self.carried, data.x[batch], data.target[batch]]
+            inputs = [*self._carried, data.x[batch], data.target[batch]]
             if self._step.weighted:
                 inputs.append((np.arange(start, start + size) < rows).astype(dtype))
             inputs += [dtype.type(self.steps_taken), dtype.type(self.learning_rate)]
-            loss, *self.carried = interpret(self._step.graph, inputs)
+            loss, *self._carried = interpret(self._step.graph, inputs)
             total += float(loss)
             if not math.isfinite(total):
                 break

@@ -18,7 +18,7 @@ from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape
 from glassnet.errors import ShapeError
-from glassnet.ops.declare import differential, elementwise, function_formula
+from glassnet.ops.declare import differential, elementwise, floating_dtype, function_formula, on_floats
 from glassnet.ops.exponential import sigmoid
 from glassnet.ops.reduction import logsumexp, sum
 from glassnet.ops.shaping import broadcast_to, expand_dims
@@ -40,8 +40,8 @@ def _softmax_batch(inputs: Sequence[Any], _batched: Sequence[bool], _attributes:
 
 softmax = differential(
     "softmax",
-    value=_softmax_value,
-    infer=lambda z: (z.shape, z.dtype),
+    value=on_floats(_softmax_value),
+    infer=lambda z: (z.shape, floating_dtype(z.dtype)),
     formula_of_differential=_softmax_differential,
     batch=_softmax_batch,
     formula=function_formula("softmax({0})"),
@@ -51,16 +51,22 @@ softmax = differential(
 )
 
 
+def _matched_shape(z: Any, target: Any) -> Shape:
+    # NOTE broadcasting a target over predictions is a mistake that trains without complaint.
+    if z.shape != target.shape:
+        raise ShapeError(f"Cross-entropy needs one target for each output: got {z.shape} and {target.shape}.")
+    return z.shape
+
+
 def _cross_entropy_value(xp: Any, z: Any, target: Any) -> Any:
+    _matched_shape(z, target)
     shifted = z - xp.max(z, axis=-1, keepdims=True)
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1))
     return log_sum * xp.sum(target, axis=-1) - xp.sum(target * shifted, axis=-1)
 
 
 def _cross_entropy_infer(z: Node, target: Node) -> tuple[Shape, DType]:
-    if z.shape != target.shape:
-        raise ShapeError(f"Cross-entropy needs one target for each output: got {z.shape} and {target.shape}.")
-    return z.shape[:-1], np.result_type(z.dtype, target.dtype)
+    return _matched_shape(z, target)[:-1], floating_dtype(z.dtype, target.dtype)
 
 
 def _cross_entropy_differential(out: Any, inputs: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -88,7 +94,7 @@ def _cross_entropy_batch(
 
 softmax_cross_entropy = differential(
     "softmax_cross_entropy",
-    value=_cross_entropy_value,
+    value=on_floats(_cross_entropy_value),
     infer=_cross_entropy_infer,
     formula_of_differential=_cross_entropy_differential,
     batch=_cross_entropy_batch,

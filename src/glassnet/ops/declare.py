@@ -38,9 +38,13 @@ def elementwise(
 
     def infer(*inputs: Node, **_: Any) -> tuple[Shape, DType]:
         shape = broadcast_shapes(name, *(x.shape for x in inputs))
-        return shape, _result_dtype(result, [x.dtype for x in inputs])
+        dtypes = [x.dtype for x in inputs]
+        if result == "bool":
+            return shape, BOOL
+        return shape, floating_dtype(*dtypes) if result == "floating" else np.result_type(*dtypes)
 
-    return register(Op(name, value, infer, derivative, **facts))
+    rule = on_floats(value) if result == "floating" else value
+    return register(Op(name, rule, infer, derivative, **facts))
 
 
 def selection(name: str, *, value: Callable[..., Any], transpose: Callable[..., Any], **facts: Any) -> Op:
@@ -48,7 +52,7 @@ def selection(name: str, *, value: Callable[..., Any], transpose: Callable[..., 
 
     def infer(*inputs: Node, **_: Any) -> tuple[Shape, DType]:
         shape = broadcast_shapes(name, *(x.shape for x in inputs))
-        return shape, _result_dtype("same", [x.dtype for x in inputs[1:]])
+        return shape, np.result_type(*(x.dtype for x in inputs[1:]))
 
     return register(Op(name, value, infer, Linear(transpose, (1, 2)), **facts))
 
@@ -96,11 +100,30 @@ def constant(name: str, *, value: Callable[..., Any], infer: Infer, reason: str,
     return register(Op(name, value, infer, Constant(reason), **facts))
 
 
-def _result_dtype(rule: str, dtypes: Sequence[DType]) -> DType:
-    if rule == "bool":
-        return BOOL
+def floating_dtype(*dtypes: DType) -> DType:
+    """The dtype of a floating result: the promoted type of the inputs, float64 where all are integers."""
     promoted: DType = np.result_type(*dtypes)
-    return promoted if rule == "same" or is_floating(promoted) else FLOAT64
+    return promoted if is_floating(promoted) else FLOAT64
+
+
+def on_floats(value: Callable[..., Any]) -> Callable[..., Any]:
+    """The value rule `value` for integers as well: they become floating first.
+
+    NOTE NumPy's exp of an 8-bit integer is a 16-bit float, and -x of an unsigned one wraps around.
+    """
+
+    def rule(xp: Any, *inputs: Any, **attributes: Any) -> Any:
+        for x in inputs:
+            if getattr(x, "dtype", FLOAT64).kind in "biu":
+                dtype = floating_dtype(*(other.dtype for other in inputs if hasattr(other, "dtype")))
+                inputs = tuple(
+                    other.astype(dtype) if getattr(other, "dtype", dtype).kind in "biu" else other
+                    for other in inputs
+                )
+                break
+        return value(xp, *inputs, **attributes)
+
+    return rule
 
 
 def function_formula(template: str) -> Formula:

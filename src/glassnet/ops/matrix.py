@@ -61,6 +61,8 @@ def _value(xp: Any, x: Any, y: Any, *, spec: str) -> Any:
     x, y = xp.permute_dims(xp.asarray(x), x_order), xp.permute_dims(xp.asarray(y), y_order)
     stack, rows, sums = x.shape[:batch], x.shape[batch : x.ndim - inner], x.shape[x.ndim - inner :]
     columns = y.shape[batch + inner :]
+    if y.shape[: batch + inner] != (*stack, *sums):  # of equal sizes they would multiply without complaint
+        raise ValueError("the paired axes differ")
     product = xp.matmul(
         xp.reshape(x, (*stack, size_of(rows), size_of(sums))),
         xp.reshape(y, (*stack, size_of(sums), size_of(columns))),

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import FLOAT64, INT64, DType, is_floating
+from glassnet.core.dtype import INT64, UINT64, DType
 from glassnet.core.graph import Node
 from glassnet.core.registry import function
 from glassnet.core.shape import Shape, normalize_axes, size_of
-from glassnet.ops.declare import differential, function_formula, linear
+from glassnet.ops.declare import differential, floating_dtype, function_formula, linear, on_floats
 from glassnet.ops.exponential import exp
 from glassnet.ops.shaping import broadcast_to, reshape
 
@@ -31,13 +31,15 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
 def _infer(name: str) -> Any:
     def infer(x: Node, *, axes: tuple[int, ...], keepdims: bool) -> tuple[Shape, DType]:
         normalize_axes(axes, len(x.shape), name)
-        return reduced_shape(x.shape, axes, keepdims), INT64 if x.dtype.kind in "bi" else x.dtype
+        # As in NumPy: small integers are summed in 64 bits.
+        wide = {"b": INT64, "i": INT64, "u": UINT64}
+        return reduced_shape(x.shape, axes, keepdims), wide.get(x.dtype.kind, x.dtype)
 
     return infer
 
 
 def _infer_floating(x: Node, *, axes: tuple[int, ...], keepdims: bool) -> tuple[Shape, DType]:
-    return reduced_shape(x.shape, axes, keepdims), x.dtype if is_floating(x.dtype) else FLOAT64
+    return reduced_shape(x.shape, axes, keepdims), floating_dtype(x.dtype)
 
 
 def _batch(op: Any) -> Any:
@@ -82,7 +84,7 @@ def _logsumexp_differential(
 
 _logsumexp = differential(
     "logsumexp",
-    value=_logsumexp_value,
+    value=on_floats(_logsumexp_value),
     infer=_infer_floating,
     formula_of_differential=_logsumexp_differential,
     batch=_batch(lambda: _logsumexp),

@@ -14,7 +14,9 @@ def write_atomically(path: str | PathLike[str], data: bytes) -> None:
     A temporary file in the same folder is written, flushed to the disk and renamed; a link is followed.
     Raises `OSError` as `open` does and then leaves neither a temporary nor a changed file.
 
-    >>> write_atomically("predictions.csv", b"prediction\\n1\\n")      # doctest: +SKIP
+    >>> write_atomically("predictions.csv", b"prediction")
+    >>> Path("predictions.csv").read_bytes()
+    b'prediction'
     """
     target = Path(path).resolve()
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

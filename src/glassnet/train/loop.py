@@ -47,7 +47,7 @@ class TrainingProgram:
     @property
     def parameters(self) -> list[NDArray]:
         """The parameter arrays as they are now."""
-        return self._runner.carried[: self._parameter_count]
+        return self._runner.read(self._parameter_count)
 
     def run_epoch(self) -> float:
         """One epoch; the mean loss over its instances."""

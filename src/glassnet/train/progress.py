@@ -47,11 +47,11 @@ class ProgressBar:
                 self._finish(event)
 
     def _start(self, event: RunStarted) -> None:
-        self._console.print(describe_start(event), style="dim", highlight=False)
+        self._console.print(describe_start(event), style="dim", highlight=False, markup=False)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._bar = Progress(
                 TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=20),
                 TextColumn("{task.fields[metrics]}", markup=False),
                 console=self._console,
                 auto_refresh=False,
@@ -63,7 +63,7 @@ class ProgressBar:
         if self._bar is None:
             if event.epoch in _spaced(event.epochs):
                 line = f"epoch {event.epoch}/{event.epochs}  {describe_epoch(event)}"
-                self._console.print(line, highlight=False)
+                self._console.print(line, highlight=False, markup=False)
             return
         task = self._bar.task_ids[0]
         self._bar.update(task, completed=event.epoch, metrics=describe_epoch(event))
@@ -75,9 +75,9 @@ class ProgressBar:
         self._stop()
         epochs = f"{event.epochs_run} epoch{'' if event.epochs_run == 1 else 's'}"
         line = f"trained {epochs} in {describe_seconds(event.training_seconds)}"
-        self._console.print(line, style="dim", highlight=False)
+        self._console.print(line, style="dim", highlight=False, markup=False)
         if event.stopped is not None:
-            self._console.print(event.stopped, style="yellow", highlight=False)
+            self._console.print(event.stopped, style="yellow", highlight=False, markup=False)
 
     def _stop(self) -> None:
         if self._bar is not None:

@@ -13,7 +13,7 @@ from glassnet.ops.shaping import broadcast_to
 
 def scale(x: Any, partial: Any) -> Any:
     """x times a partial derivative; the plain numbers 1, -1 and 0 (None) cost nothing."""
-    if isinstance(partial, (int, float)):
+    if type(partial) is int or type(partial) is float:  # NOTE not np.float64, which a value may be
         if partial == 0:
             return None
         if partial == 1:

@@ -27,6 +27,7 @@ def saved_values(op: Op, *examples: Any, **attributes: Any) -> Saved:
     `examples` stand for the inputs, of which shape and dtype alone are read; without them every input is a
     float64 scalar. An integer or boolean example gets no derivative.
 
+    >>> from glassnet.core.registry import OPS
     >>> saved_values(OPS["tanh"])
     Saved(inputs=(), output=True)
     >>> saved_values(OPS["multiply"])

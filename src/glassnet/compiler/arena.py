@@ -1,0 +1,45 @@
+"""The memory of a compiled program, and the way of arrays in and out of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassnet.compiler.passes.layout import Storage
+from glassnet.core.dtype import NDArray
+from glassnet.core.shape import Shape
+
+_ALIGNMENT = 64
+_DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}
+
+
+class Arena:
+    """One aligned block of zeros; storages are views of it."""
+
+    def __init__(self, size: int) -> None:
+        raw = np.zeros(size + _ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % _ALIGNMENT
+        self._bytes = raw[start : start + size]
+        self.address: int = raw.ctypes.data + start
+
+    def view(self, storage: Storage) -> NDArray:
+        """The storage's elements as a matrix (lines, length of a line), padding included."""
+        buffer = storage.buffer
+        assert buffer.size is not None  # buffers of the arena have a size
+        dtype = np.dtype(_DTYPES[buffer.element])
+        flat = self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
+        return flat[: buffer.size // storage.line * storage.line].reshape(-1, storage.line)
+
+    def write(self, storage: Storage, array: NDArray) -> None:
+        """Copies an array into its storage."""
+        matrix = np.asarray(array).reshape(storage.shape)
+        lying = matrix.T if storage.transposed or storage.column else matrix
+        self.view(storage)[: lying.shape[0], : lying.shape[1]] = lying
+
+    def read(self, storage: Storage, shape: Shape) -> NDArray:
+        """A copy of the array that a storage holds."""
+        rows, columns = storage.shape
+        if storage.transposed or storage.column:
+            matrix = self.view(storage)[:columns, :rows].T
+        else:
+            matrix = self.view(storage)[:rows, :columns]
+        return np.array(matrix.reshape(shape), order="C")

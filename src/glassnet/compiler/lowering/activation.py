@@ -1,0 +1,17 @@
+"""Activations with a kink."""
+
+from __future__ import annotations
+
+from glassnet.compiler.loop_ir import Builder, Operand
+from glassnet.core.graph import Node
+
+
+def _leaky_relu(b: Builder, node: Node, x: Operand) -> Operand:
+    falling = b.mul(x, float(node.attributes["slope"]))
+    return b.select(b.compare("gt", x, b.zero(x.type)), x, falling)
+
+
+LOWERINGS = {
+    "relu": lambda b, node, x: b.maximum(b.zero(x.type), x),  # keeps a NaN in x
+    "leaky_relu": _leaky_relu,
+}

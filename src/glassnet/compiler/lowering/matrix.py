@@ -1,0 +1,174 @@
+"""Products of matrices: register tiles, broadcast elements of A times vectors of B, and what follows on each tile.
+
+out[u, v] = sum_k a[u, k] b[k, v]. A tile of `height` lines by `width` vectors is summed in registers over the
+whole of k. Then the kernel's elementwise nodes run on it: in registers where they are few, else by lines from a
+small scratch tile that stays in the first cache, so that costly epilogues are one loop and not thousands of
+instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from glassnet.compiler.cpu import CPU
+from glassnet.compiler.loop_ir import Builder, Index, IndexLike, Operand, Type
+from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
+from glassnet.compiler.passes.fuse import Kernel
+from glassnet.compiler.passes.layout import Layout, Product, Storage, element_of
+from glassnet.compiler.passes.values import Values
+
+_FMA_LATENCY = 4  # cycles; times two a cycle, so eight sums have to be in flight
+_FMA_A_CYCLE = 2
+_LOADS_A_CYCLE = 2
+_EPILOGUE_IN_REGISTERS = 64  # nodes times vectors that are written out instead of looped over
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`height` lines by `width` vectors of sums held in registers."""
+
+    height: int
+    width: int
+
+
+def choose_tile(u: int, vectors: int, cpu: CPU) -> Tile:
+    """The tile that needs the fewest cycles for a product of `u` lines by `vectors` vectors.
+
+    A step of k costs a tile its multiply-adds, its loads, or the latency of one sum, whichever is longest.
+    """
+    best: tuple[float, Tile] | None = None
+    for width in range(1, min(vectors, 4) + 1):
+        for height in range(1, min(u, (cpu.registers - width - 1) // width) + 1):
+            cycles, shapes = 0.0, 0
+            for tall, rows in split(u, height):
+                for wide, columns in split(vectors, width):
+                    sums = tall * wide
+                    step = max(sums / _FMA_A_CYCLE, (tall + wide) / _LOADS_A_CYCLE, _FMA_LATENCY)
+                    cycles += rows * columns * step
+                    shapes += 1
+            cost = cycles * (1 + 0.02 * shapes + 0.002 * height * width)  # every shape is code to compile
+            if best is None or cost < best[0]:
+                best = cost, Tile(height, width)
+    assert best is not None  # one line and one vector always fit
+    return best[1]
+
+
+def split(count: int, size: int) -> list[tuple[int, int]]:
+    """`count` in pieces of at most `size` that differ by one at most: [(piece, how many), ...]."""
+    pieces = -(-count // size)
+    base, larger = divmod(count, pieces)
+    return [(base + 1, larger)] * (larger > 0) + [(base, pieces - larger)]
+
+
+def _tiles(b: Builder, count: int, size: int, body: Callable[[IndexLike, int], None]) -> None:
+    start = 0
+    for piece, times in split(count, size):
+        b.loop(start, start + piece * times, piece, lambda i, piece=piece: body(i, piece))
+        start += piece * times
+
+
+def lower_contraction(b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
+    """The loops of a contraction kernel."""
+    _Contraction(b, values, layout, kernel, cpu).lower()
+
+
+class _Contraction:
+    def __init__(self, b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
+        assert kernel.anchor is not None  # a contraction kernel has one
+        self.b, self.kernel, self.anchor = b, kernel, kernel.anchor
+        self.product: Product = layout.products[kernel]
+        self.a = layout.storages[self.product.a]
+        stored = layout.storages[self.product.b]
+        straight = stored.transposed is not self.product.b_by_rows
+        self.right: Storage = stored if straight else layout.copies[self.product.b]
+        self.transposed = self.product.transposed
+        self.evaluator = Evaluator(b, values, layout, kernel)
+        element = element_of(kernel.anchor.dtype)
+        self.lanes = cpu.lanes(element)
+        self.vector = Type(element, self.lanes)
+        u, v, _ = self.product.extents
+        self.vectors = -(-v // self.lanes)
+        self.tile = choose_tile(u, self.vectors, cpu)
+        work = sum(node.op.name != "contract" for node in kernel.nodes) + 1
+        self.looped = work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
+        scratch = self.tile.height * self.tile.width * self.lanes
+        self.scratch = b.buffer(f"tile_{b.unique()}", element, scratch) if self.looped else None
+
+    def lower(self) -> None:
+        """Tiles along v, then along u: the vectors of B stay in the cache while u runs."""
+        u, _, _ = self.product.extents
+
+        def across(v: IndexLike, width: int) -> None:
+            _tiles(self.b, u, self.tile.height, lambda i, height: self._tile(i, height, v, width))
+
+        def vectors(first: IndexLike, width: int) -> None:
+            across(Index.of(first) * self.lanes if not isinstance(first, int) else first * self.lanes, width)
+
+        _tiles(self.b, self.vectors, self.tile.width, vectors)
+
+    def _tile(self, u: IndexLike, height: int, v: IndexLike, width: int) -> None:
+        sums = self._sums(u, height, v, width)
+        if self.scratch is None:
+            across: list[Memory] = [{} for _ in range(width)]
+            for r in range(height):
+                line: Memory = {}
+                for c in range(width):
+                    self._finish(u + r, v + c * self.lanes, sums[r * width + c], line, across[c])
+            return
+        for number, total in enumerate(sums):
+            self.b.store(self.scratch, number * self.lanes, total)
+
+        def one_line(r: IndexLike) -> None:
+            line: Memory = {}
+            for c in range(width):
+                total = self.b.load(self.scratch, r * (width * self.lanes) + c * self.lanes, self.lanes)  # type: ignore[arg-type]
+                self._finish(u + r, v + c * self.lanes, total, line, {})
+
+        self.b.loop(0, height, 1, one_line)
+
+    def _finish(self, u: IndexLike, v: IndexLike, total: Operand, line: Memory, across: Memory) -> None:
+        """The epilogue: the kernel's other nodes on one vector of the product."""
+        if self.transposed:
+            place = Place(v, u, self.lanes, "i", line, across)
+        else:
+            place = Place(u, v, self.lanes, "j", line, across)
+        place.known[self.anchor] = total
+        self.evaluator.store_all(self.kernel.writes, place)
+
+    def _sums(self, u: IndexLike, height: int, v: IndexLike, width: int) -> Sequence[Operand]:
+        """The tile's sums over k. Thin tiles sum even and odd k apart, for more sums in flight."""
+        _, _, k_extent = self.product.extents
+        in_flight = height * width
+        chains = 1
+        while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 4 and k_extent >= 4 * chains:
+            chains *= 2
+        zero = self.b.zero(self.vector)
+
+        def step(k: IndexLike, sums: Sequence[Operand]) -> list[Operand]:
+            b = self.b
+            right = [b.load(self.right.buffer, self._right(k, v + c * self.lanes), self.lanes) for c in range(width)]
+            result: list[Operand] = []
+            for r in range(height):
+                left = b.load_splat(self.a.buffer, self._left(u + r, k), self.lanes)
+                result += [b.fma(left, right[c], sums[r * width + c]) for c in range(width)]
+            return result
+
+        def steps(k: IndexLike, *sums: Operand) -> list[Operand]:
+            new: list[Operand] = []
+            for chain in range(chains):
+                new += step(k + chain, sums[chain * in_flight : (chain + 1) * in_flight])
+            return new
+
+        whole = k_extent // chains * chains
+        sums = list(self.b.loop(0, whole, chains, steps, [zero] * (in_flight * chains)))
+        while len(sums) > in_flight:
+            half = len(sums) // 2
+            sums = [self.b.add(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
+        return self.b.loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
+
+    def _left(self, u: IndexLike, k: IndexLike) -> Index:
+        return self.a.index(u, k) if self.product.a_by_rows else self.a.index(k, u)
+
+    def _right(self, k: IndexLike, v: IndexLike) -> Index:
+        return self.right.index(k, v) if self.product.b_by_rows else self.right.index(v, k)

@@ -1,0 +1,10 @@
+"""The stages from a graph to kernels with a layout: each a named pass with one job.
+
+expand      vector functions and fused pairs become elementwise ops and row reductions
+simplify    algebra, constants, common subexpressions; each rule is one line of a table
+fuse        nodes are gathered into kernels
+layout      each value gets its storage, transposed copies where a kernel needs one
+memory      storages get their places in one arena
+
+After `expand` and `simplify` the graph is still a graph: the interpreter runs it, and tests compare.
+"""

@@ -1,0 +1,132 @@
+"""Expand: vector functions become elementwise ops and row reductions, so that their parts can be shared and fused.
+
+softmax(z) and the cross-entropy of the same z share the maximum, the exponentials and their sum once the
+common subexpressions are merged.
+"""
+
+from __future__ import annotations
+
+from glassnet.compiler.passes.rewrite import ROW_MAX, apply_rules, make, number, uniform
+from glassnet.core.graph import Graph, Node
+from glassnet.errors import UncompilableError
+from glassnet.ops.matrix import split_spec
+
+
+def expand(graph: Graph) -> Graph:
+    """The graph without vector functions."""
+    return apply_rules(graph, _RULES)
+
+
+def _row_sum(x: Node, like: Node) -> Node:
+    return make("sum", x, axes=(len(x.shape) - 1,), keepdims=True, like=like)
+
+
+def _shifted(z: Node, like: Node) -> Node:
+    return make("subtract", z, make(ROW_MAX, z, like=like), like=like)
+
+
+def _softmax(node: Node) -> Node:
+    # softmax(z) = e * (1 / sum e), e = exp(z - max z)
+    e = make("exp", _shifted(node.inputs[0], node), like=node)
+    reciprocal = make("divide", number(1.0, node.dtype), _row_sum(e, node), like=node)
+    return make("multiply", e, reciprocal, like=node)
+
+
+def _cross_entropy(node: Node) -> Node:
+    # -sum t log softmax(z) = log(sum e) sum t - sum t (z - max z)
+    z, target = node.inputs
+    shifted = _shifted(z, node)
+    log_sum = make("log", _row_sum(make("exp", shifted, like=node), node), like=node)
+    first = make("multiply", log_sum, _row_sum(target, node), like=node)
+    second = _row_sum(make("multiply", target, shifted, like=node), node)
+    column = make("subtract", first, second, like=node)
+    return make("reshape", column, shape=node.shape, like=node)
+
+
+def _logsumexp(node: Node) -> Node:
+    # logsumexp(x) = max x + log sum exp(x - max x)
+    x = node.inputs[0]
+    if node.attributes["axes"] != (len(x.shape) - 1,):
+        raise UncompilableError("logsumexp over another axis than the last is not compiled yet.")
+    log_sum = make("log", _row_sum(make("exp", _shifted(x, node), like=node), node), like=node)
+    column = make("add", log_sum, make(ROW_MAX, x, like=node), like=node)
+    return make("reshape", column, shape=node.shape, like=node)
+
+
+def _binary_cross_entropy(node: Node) -> Node:
+    # max(z, 0) - z t + log(1 + exp(-|z|)) = softplus(z) - z t
+    z, target = node.inputs
+    softplus = make("softplus", z, like=node)
+    return make("subtract", softplus, make("multiply", z, target, like=node), like=node)
+
+
+def _square(node: Node) -> Node:
+    # x^2 = x * x
+    return make("multiply", node.inputs[0], node.inputs[0], like=node)
+
+
+def _power(node: Node) -> Node:
+    # x^2 = x * x, x^3 = x * x * x, x^0.5 = sqrt(x); the compiler has no general power yet
+    x, exponent = node.inputs[0], uniform(node.inputs[1])
+    if x.shape == node.shape and x.dtype == node.dtype:
+        if exponent == 1:
+            return x
+        if exponent == 0.5:
+            return make("sqrt", x, like=node)
+        if exponent in (2, 3):
+            squared = make("multiply", x, x, like=node)
+            return squared if exponent == 2 else make("multiply", squared, x, like=node)
+    raise UncompilableError("powers other than x^1, x^2, x^3 and x^0.5 are not compiled yet.")
+
+
+def _both_axes(node: Node) -> Node | None:
+    # the sum over a matrix is the sum over its row sums
+    x, axes = node.inputs[0], node.attributes["axes"]
+    if len(x.shape) != 2 or axes != (0, 1):
+        return None
+    rows = make("sum", x, axes=(1,), keepdims=False, like=node)
+    total = make("sum", rows, axes=(0,), keepdims=False, like=node)
+    return make("reshape", total, shape=node.shape, like=node) if node.shape else total
+
+
+def _thin_product(node: Node) -> Node | None:
+    # a product in which a vector takes part is a sum of elementwise products
+    x, y = node.inputs
+    x_labels, y_labels, out = split_spec(node.attributes["spec"])
+    if len(x_labels) == len(y_labels) == len(out) == 2 and len(set(x_labels) & set(y_labels)) == 1:
+        return None  # a product of matrices
+    order = out + "".join(label for label in x_labels if label not in out)
+    if len(order) > 2:
+        raise UncompilableError(f"the product {node.attributes['spec']} is not compiled yet.")
+    product = make("multiply", _aligned(x, x_labels, order, node), _aligned(y, y_labels, order, node), like=node)
+    if len(order) == len(out):
+        return product
+    return make("sum", product, axes=tuple(range(len(out), len(order))), keepdims=False, like=node)
+
+
+def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
+    """x with an axis for each label of `order`, of extent 1 where it has none."""
+    present = [label for label in order if label in labels]
+    if list(labels) != present:
+        raise UncompilableError("a product with a transposed matrix and a vector is not compiled yet.")
+    shape = tuple(x.shape[labels.index(label)] if label in labels else 1 for label in order)
+    return x if shape == x.shape else make("reshape", x, shape=shape, like=like)
+
+
+def _identity(node: Node) -> Node:
+    # variables and gradient stops are marks, not work
+    return node.inputs[0]
+
+
+_RULES = {
+    "softmax": (_softmax,),
+    "softmax_cross_entropy": (_cross_entropy,),
+    "sigmoid_cross_entropy": (_binary_cross_entropy,),
+    "logsumexp": (_logsumexp,),
+    "square": (_square,),
+    "power": (_power,),
+    "sum": (_both_axes,),
+    "contract": (_thin_product,),
+    "variable": (_identity,),
+    "stop_gradient": (_identity,),
+}

@@ -1,0 +1,242 @@
+"""Layout: every stored value gets its storage, and kernels get transposed copies where they need one.
+
+A matrix lies row by row, or, if it is `transposed`, column by column; its lines are padded to whole vectors.
+In a product C = A B the lines of C and of B run along the same label, so that vectors of B meet broadcast
+elements of A; A may lie either way. Values that are combined element by element lie the same way. So a weight
+(outputs, inputs) is kept transposed: its forward product then needs no copy, and the backward product of its
+layer reads one transposed copy.
+
+Lanes beyond the end of a line hold whatever arithmetic leaves there. Nothing reads them across lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
+from glassnet.compiler.passes.fuse import Kernel
+from glassnet.compiler.passes.values import Values, is_elementwise
+from glassnet.core.dtype import DType
+from glassnet.core.graph import Node
+from glassnet.errors import UncompilableError
+from glassnet.ops.matrix import split_spec
+
+ELEMENTS = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
+
+
+def element_of(dtype: DType) -> str:
+    """The loop language's name of a dtype."""
+    if dtype.name not in ELEMENTS:
+        raise UncompilableError(f"values of dtype {dtype} are not compiled yet.")
+    return ELEMENTS[dtype.name]
+
+
+@dataclass
+class Storage:
+    """Where a value lies: a buffer, how many lines it has, and the distance between them in elements."""
+
+    buffer: Buffer
+    shape: tuple[int, int]  # (rows, columns); a vector is one row, or one column where `column` is set
+    line: int
+    transposed: bool = False
+    column: bool = False
+
+    def index(self, i: IndexLike, j: IndexLike) -> Index:
+        """The place of element (i, j)."""
+        i, j = Index.of(i), Index.of(j)
+        if self.column:
+            return i
+        return j * self.line + i if self.transposed else i * self.line + j
+
+
+@dataclass
+class Product:
+    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], with v along the lines of out and b."""
+
+    a: Node
+    b: Node
+    a_by_rows: bool  # a's labels are (u, k)
+    b_by_rows: bool  # b's labels are (k, v)
+    extents: tuple[int, int, int]  # u, v, k
+    transposed: bool  # (u, v) is (column, row) of the result
+
+
+@dataclass
+class Layout:
+    """The storages of all values, the copies to be made, and the products with their operands."""
+
+    storages: dict[Node, Storage] = field(default_factory=dict[Node, Storage])
+    copies: dict[Node, Storage] = field(default_factory=dict[Node, Storage])
+    products: dict[Kernel, Product] = field(default_factory=dict[Kernel, Product])
+    kernels: list[Kernel] = field(default_factory=list[Kernel])
+
+
+def plan_layout(
+    kernels: Sequence[Kernel],
+    values: Values,
+    builder: Builder,
+    lanes: Mapping[str, int],
+    fixed: Iterable[Node],
+    same_memory: Mapping[Node, Node],
+) -> Layout:
+    """Storages for everything that `kernels` read and write, inputs and outputs included.
+
+    `fixed` lie row by row; `same_memory` maps outputs to the inputs that they overwrite.
+    """
+    classes = _Classes(kernels, values, fixed, same_memory)
+    layout = Layout()
+    flipped = classes.decide(kernels, layout)
+    padded_rows = {*flipped}
+    stored = dict.fromkeys(
+        (
+            *values.graph.inputs,
+            *(node for kernel in kernels for node in (*kernel.reads, *kernel.writes)),
+            *(values.base(node) for node in values.graph.outputs),
+        )
+    )
+    for node in stored:
+        if node in same_memory:
+            continue
+        name = f"{node.op.name}_{len(layout.storages)}"
+        layout.storages[node] = _storage(
+            node, values, builder, lanes, name, classes.is_transposed(node), node in padded_rows
+        )
+    for output, source in same_memory.items():
+        layout.storages[output] = layout.storages[source]
+    for node in flipped:
+        name = f"flipped_{layout.storages[node].buffer.name}"
+        layout.copies[node] = _storage(node, values, builder, lanes, name, not classes.is_transposed(node), True)
+    layout.kernels = _with_copies(kernels, layout)
+    return layout
+
+
+def _storage(
+    node: Node,
+    values: Values,
+    builder: Builder,
+    lanes: Mapping[str, int],
+    name: str,
+    transposed: bool,
+    padded_lines: bool,
+) -> Storage:
+    element = element_of(node.dtype)
+    width = lanes[element]
+    kind = values.storage(node)
+    if kind != "matrix":
+        extent = node.shape[0] if node.shape else 1
+        buffer = builder.buffer(name, element, _round_up(extent, width))
+        shape = (extent, 1) if kind == "column" else (1, extent)
+        return Storage(buffer, shape, _round_up(extent, width), column=kind == "column")
+    rows, columns = node.shape
+    lines, along = (columns, rows) if transposed else (rows, columns)
+    line = _round_up(along, width)
+    if line >= 256 and line % 256 == 0:
+        line += width  # NOTE lines a power of two apart fall into the same few sets of the cache
+    if padded_lines:
+        lines = _round_up(lines, width)
+    return Storage(builder.buffer(name, element, lines * line), (rows, columns), line, transposed)
+
+
+def _round_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+class _Classes:
+    """Matrices that must lie the same way, and which way that is."""
+
+    def __init__(
+        self, kernels: Sequence[Kernel], values: Values, fixed: Iterable[Node], same_memory: Mapping[Node, Node]
+    ) -> None:
+        self.values = values
+        self.parent: dict[Node, Node] = {}
+        self.decided: dict[Node, bool] = {}  # representative: transposed
+        for output, source in same_memory.items():
+            self.unite(output, source)
+        for node in values.graph.nodes:
+            self._unite_elementwise(node)
+        for kernel in kernels:
+            if kernel.per_row or kernel.kind == "columns":
+                for node in (*kernel.nodes, *kernel.reads):
+                    self._settle(node, transposed=False)
+        for node in fixed:
+            self._settle(node, transposed=False)
+
+    def _unite_elementwise(self, node: Node) -> None:
+        if node.op.name == "one_hot":
+            self._settle(node, transposed=False)
+        if not is_elementwise(node):
+            return
+        for x in node.inputs:
+            base = self.values.base(x)
+            if base.shape == node.shape and self.values.storage(base) == "matrix":
+                self.unite(node, base)
+
+    def find(self, node: Node) -> Node:
+        """The representative of the node's class."""
+        while self.parent.get(node, node) is not node:
+            node = self.parent[node]
+        return node
+
+    def unite(self, a: Node, b: Node) -> None:
+        """Puts two nodes into one class."""
+        a, b = self.find(a), self.find(b)
+        if a is not b:
+            self.parent[a] = b
+            if a in self.decided:
+                self.decided.setdefault(b, self.decided[a])
+        self.parent.setdefault(b, b)
+
+    def _settle(self, node: Node, *, transposed: bool) -> None:
+        if self.values.storage(node) == "matrix":
+            self.decided.setdefault(self.find(node), transposed)
+
+    def is_transposed(self, node: Node) -> bool:
+        """True where the node's class lies column by column."""
+        return self.decided.get(self.find(node), False)
+
+    def decide(self, kernels: Sequence[Kernel], layout: Layout) -> list[Node]:
+        """Settles every class and fills in the products; the nodes that need a transposed copy."""
+        with_inputs = {self.find(node) for node in self.values.graph.inputs}
+        contractions = [kernel for kernel in kernels if kernel.kind == "contraction"]
+        # First the products whose results are made here: they lie row by row, and their right operands follow.
+        for own in (False, True):
+            for kernel in contractions:
+                assert kernel.anchor is not None  # contractions have one
+                if (self.find(kernel.anchor) in with_inputs) is own:
+                    self._settle(kernel.anchor, transposed=False)
+                    product = self._product(kernel)
+                    self._settle(product.b, transposed=not product.b_by_rows)
+        flipped: dict[Node, None] = {}
+        for kernel in contractions:
+            layout.products[kernel] = product = self._product(kernel)
+            if self.is_transposed(product.b) is product.b_by_rows:
+                flipped[product.b] = None
+        return list(flipped)
+
+    def _product(self, kernel: Kernel) -> Product:
+        node = kernel.anchor
+        assert node is not None  # contractions have one
+        x, y = (self.values.base(operand) for operand in node.inputs)
+        x_labels, y_labels, out = split_spec(node.attributes["spec"])
+        turned = self.is_transposed(node)
+        u, v = reversed(out) if turned else out
+        k = next(label for label in x_labels if label in y_labels)
+        if v in x_labels:
+            x, y, x_labels, y_labels = y, x, y_labels, x_labels
+        sizes = dict(zip(x_labels + y_labels, (*x.shape, *y.shape), strict=True))
+        return Product(x, y, x_labels[0] == u, y_labels[0] == k, (sizes[u], sizes[v], sizes[k]), turned)
+
+
+def _with_copies(kernels: Sequence[Kernel], layout: Layout) -> list[Kernel]:
+    """The kernels with each transposed copy made right before its first reader."""
+    result: list[Kernel] = []
+    made: set[Node] = set()
+    for kernel in kernels:
+        product = layout.products.get(kernel)
+        if product and product.b in layout.copies and product.b not in made:
+            made.add(product.b)
+            rows, columns = layout.storages[product.b].shape
+            result.append(Kernel("copy", (rows, columns), product.b, [], set(), (product.b,), ()))
+        result.append(kernel)
+    return result

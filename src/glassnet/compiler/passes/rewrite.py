@@ -1,0 +1,75 @@
+"""Making nodes outside a trace, and running tables of rewrite rules over a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from glassnet.core.dtype import DType, NDArray
+from glassnet.core.graph import Graph, Node
+from glassnet.core.op import Constant, Formula, Op
+from glassnet.core.registry import OPS
+from glassnet.core.trace import constant
+from glassnet.errors import UncompilableError
+
+Rule = Callable[[Node], Node | None]
+
+
+def make(op: str | Op, *inputs: Node, like: Node | None = None, **attributes: Any) -> Node:
+    """A node of that op; it keeps the user's source line of `like`."""
+    declared = OPS[op] if isinstance(op, str) else op
+    shape, dtype = declared.infer(*inputs, **attributes)
+    return Node(declared, inputs, attributes, shape, dtype, None, like.source if like else None)
+
+
+def number(value: float, dtype: DType) -> Node:
+    """A scalar constant."""
+    return constant(np.asarray(value, dtype))
+
+
+def known(node: Node) -> NDArray | None:
+    """The array of a constant, else None."""
+    return node.value if node.op.name == "constant" else None
+
+
+def uniform(node: Node) -> float | None:
+    """The number that fills a constant, else None."""
+    value = known(node)
+    if value is None or value.size == 0:
+        return None
+    first = value.flat[0]
+    return first.item() if (value == first).all() else None
+
+
+def apply_rules(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Graph:
+    """The graph with every node rewritten by the rules of its op, each result rewritten again."""
+
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if inputs != node.inputs:
+            node = Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
+        return settle(node)
+
+    def settle(node: Node) -> Node:
+        for rule in rules.get(node.op.name, ()):
+            better = rule(node)
+            if better is not None and better is not node:
+                if (better.shape, better.dtype) != (node.shape, node.dtype):
+                    raise UncompilableError(f"the rule {rule.__name__} changed {node!r} into {better!r}.")
+                return settle(better)
+        return node
+
+    return graph.map_nodes(rewrite)
+
+
+# The largest element along the last axis: what softmax and logsumexp shift by. It exists inside the compiler alone.
+ROW_MAX = Op(
+    "row_max",
+    value=lambda xp, x: xp.max(x, axis=-1, keepdims=True),
+    infer=lambda x: ((*x.shape[:-1], 1), x.dtype),
+    derivative=Constant("it exists after differentiation only"),
+    formula=Formula("max({0})"),
+    source="definition",
+    batch=lambda inputs, batched, attributes: inputs[0],
+)

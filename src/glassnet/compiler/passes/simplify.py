@@ -1,0 +1,206 @@
+"""Simplify: constants, algebra and common subexpressions. Each rule has its equation as a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from glassnet.compiler.passes.rewrite import Rule, apply_rules, known, make, number, uniform
+from glassnet.core.graph import Graph, Node
+from glassnet.core.trace import constant
+from glassnet.ops.matrix import split_spec
+
+
+def simplify(graph: Graph) -> Graph:
+    """The graph with every rule applied and equal nodes merged, until nothing changes."""
+    while True:
+        before = len(graph.nodes)
+        graph = merge_equal(apply_rules(_fold(graph), _RULES))
+        if len(graph.nodes) == before:
+            return graph
+
+
+def merge_equal(graph: Graph) -> Graph:
+    """Common subexpressions: of nodes with the same op, inputs and attributes only the first is kept."""
+    first: dict[Hashable, Node] = {}
+
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.op.name == "constant":
+            key: Hashable = ("constant", node.dtype, node.shape, node.value.tobytes())
+        else:
+            key = (node.op.name, inputs, tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())))
+        if key not in first:
+            changed = inputs != node.inputs
+            first[key] = (
+                Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
+                if changed
+                else node
+            )
+        return first[key]
+
+    return graph.map_nodes(rewrite)
+
+
+def _frozen(value: Any) -> Hashable:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _fold(graph: Graph) -> Graph:
+    # what depends on constants alone is a constant
+    def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
+        values = [known(x) for x in inputs]
+        if node.op.name != "constant" and inputs and all(value is not None for value in values):
+            return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))
+        if inputs == node.inputs:
+            return node
+        return Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
+
+    return graph.map_nodes(rewrite)
+
+
+def _same(x: Node, node: Node) -> Node | None:
+    """x in place of `node` where it has its shape and dtype."""
+    return x if (x.shape, x.dtype) == (node.shape, node.dtype) else None
+
+
+def _add(node: Node) -> Node | None:
+    x, y = node.inputs
+    if uniform(x) == 0:  # 0 + x -> x
+        return _same(y, node)
+    if uniform(y) == 0:  # x + 0 -> x
+        return _same(x, node)
+    if y.op.name == "negative":  # x + (-y) -> x - y
+        return make("subtract", x, y.inputs[0], like=node)
+    return None
+
+
+def _subtract(node: Node) -> Node | None:
+    x, y = node.inputs
+    if uniform(y) == 0:  # x - 0 -> x
+        return _same(x, node)
+    return None
+
+
+def _multiply(node: Node) -> Node | None:
+    x, y = node.inputs
+    for one, other in ((x, y), (y, x)):
+        factor = uniform(one)
+        if factor == 1:  # 1 x -> x
+            return _same(other, node)
+        if factor == -1 and other.shape == node.shape:  # -1 x -> -x
+            return make("negative", other, like=node)
+        if factor is not None and other.op.name == "multiply":  # a (b x) -> (a b) x
+            inner = uniform(other.inputs[0])
+            if inner is not None:
+                return make("multiply", number(factor * inner, node.dtype), other.inputs[1], like=node)
+        if other.op.name == "where" and other.shape == node.shape:
+            condition, yes, no = other.inputs
+            if uniform(yes) == 1 and uniform(no) == 0:  # x where(c, 1, 0) -> where(c, x, 0)
+                return make("where", condition, one, no, like=node)
+    if uniform(x) is None and uniform(y) is not None:  # x a -> a x
+        return make("multiply", y, x, like=node)
+    return None
+
+
+def _divide(node: Node) -> Node | None:
+    x, y = node.inputs
+    divisor = uniform(y)
+    if divisor == 1:  # x / 1 -> x
+        return _same(x, node)
+    if divisor and abs(np.frexp(divisor)[0]) == 0.5:  # x / 2^k -> 2^-k x, exactly
+        return make("multiply", number(1 / divisor, node.dtype), x, like=node)
+    return None
+
+
+def _negative(node: Node) -> Node | None:
+    x = node.inputs[0]
+    return x.inputs[0] if x.op.name == "negative" else None  # -(-x) -> x
+
+
+def _spread_constant(node: Node) -> Node | None:
+    # a constant filled with one number is that number, where other operands give the shape
+    others = [x.shape for x in node.inputs]
+    for position, x in enumerate(node.inputs):
+        value = uniform(x) if x.shape else None
+        rest = others[:position] + others[position + 1 :]
+        if value is not None and rest and np.broadcast_shapes(*rest) == node.shape:
+            return _with_input(node, position, number(value, x.dtype))
+    return None
+
+
+def _unspread(node: Node) -> Node | None:
+    # an elementwise op broadcasts by itself, where other operands give the shape
+    others = [x.shape for x in node.inputs]
+    for position, x in enumerate(node.inputs):
+        if x.op.name != "broadcast_to":
+            continue
+        source = x.inputs[0]
+        shapes = [*others[:position], source.shape, *others[position + 1 :]]
+        if np.broadcast_shapes(*shapes) == node.shape:
+            return _with_input(node, position, source)
+    return None
+
+
+def _with_input(node: Node, position: int, x: Node) -> Node:
+    inputs = (*node.inputs[:position], x, *node.inputs[position + 1 :])
+    return Node(node.op, inputs, node.attributes, node.shape, node.dtype, None, node.source)
+
+
+def _reshape(node: Node) -> Node | None:
+    x = node.inputs[0]
+    if x.shape == node.shape:
+        return x
+    if x.op.name == "reshape":  # reshape(reshape(x)) -> reshape(x)
+        return make("reshape", x.inputs[0], shape=node.shape, like=node)
+    return None
+
+
+def _broadcast(node: Node) -> Node | None:
+    return _same(node.inputs[0], node)
+
+
+def _sum(node: Node) -> Node | None:
+    x, axes = node.inputs[0], node.attributes["axes"]
+    if x.op.name == "one_hot" and axes == (len(x.shape) - 1,):  # an indicator sums to 1
+        return constant(np.ones(node.shape, node.dtype))
+    if all(x.shape[axis] == 1 for axis in axes):  # nothing to add
+        return make("reshape", x, shape=node.shape, like=node)
+    return None
+
+
+def _contract(node: Node) -> Node | None:
+    # contract(x^T, y) -> contract(x, y) with the labels of x in the other order
+    x_labels, y_labels, out = split_spec(node.attributes["spec"])
+    labels, inputs = [x_labels, y_labels], list(node.inputs)
+    for position, x in enumerate(inputs):
+        if x.op.name == "transpose":
+            order = x.attributes["axes"]
+            own = [""] * len(order)
+            for new, old in enumerate(order):
+                own[old] = labels[position][new]
+            labels[position], inputs[position] = "".join(own), x.inputs[0]
+    spec = f"{labels[0]},{labels[1]}->{out}"
+    return None if spec == node.attributes["spec"] else make("contract", *inputs, spec=spec, like=node)
+
+
+_ELEMENTWISE: tuple[Rule, ...] = (_spread_constant, _unspread)
+_RULES: dict[str, tuple[Rule, ...]] = {
+    **dict.fromkeys(
+        (
+            *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"),
+            *("maximum", "minimum"),
+        ),
+        _ELEMENTWISE,
+    ),
+    "add": (*_ELEMENTWISE, _add),
+    "subtract": (*_ELEMENTWISE, _subtract),
+    "multiply": (*_ELEMENTWISE, _multiply),
+    "divide": (*_ELEMENTWISE, _divide),
+    "negative": (_negative,),
+    "reshape": (_reshape,),
+    "broadcast_to": (_broadcast,),
+    "sum": (_sum,),
+    "contract": (_contract,),
+}

@@ -1,0 +1,107 @@
+"""From a graph to the loops of a function, stage by stage.
+
+    graph -> expand -> simplify -> fuse -> layout -> lowering (loops) -> memory
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from glassnet.compiler.cpu import CPU
+from glassnet.compiler.loop_ir import Buffer, Builder
+from glassnet.compiler.lowering.matrix import lower_contraction
+from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
+from glassnet.compiler.lowering.shaping import lower_copy
+from glassnet.compiler.passes.expand import expand
+from glassnet.compiler.passes.fuse import Kernel, fuse
+from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
+from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.values import Values
+from glassnet.core.graph import Graph, Node
+from glassnet.errors import UncompilableError
+
+
+@dataclass
+class Plan:
+    """A graph on its way into one function: its kernels, and where every value lies."""
+
+    graph: Graph
+    values: Values
+    layout: Layout
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernels in order of execution."""
+        return self.layout.kernels
+
+    def storage(self, node: Node) -> Storage:
+        """Where an input or output lies."""
+        return self.layout.storages[self.values.base(node)]
+
+    @property
+    def constants(self) -> list[Node]:
+        """The constant arrays that somebody has to write into the arena before the first call."""
+        return [node for node in self.layout.storages if node.op.name == "constant"]
+
+    def lower(self, b: Builder, cpu: CPU) -> dict[Buffer, tuple[int, int]]:
+        """Emits every kernel's loops; the lifetimes of the buffers that only kernels see."""
+        lifetimes: dict[Buffer, tuple[int, int]] = {}
+        kept = {self.storage(node).buffer for node in (*self.graph.inputs, *self.graph.outputs)}
+        kept |= {self.layout.storages[node].buffer for node in self.constants}
+
+        def touch(buffer: Buffer, number: int) -> None:
+            if buffer not in kept:
+                lifetimes[buffer] = (lifetimes.get(buffer, (number, number))[0], number)
+
+        for number, kernel in enumerate(self.kernels):
+            scratch = self._lower_kernel(b, kernel, cpu)
+            for node in (*kernel.reads, *kernel.writes):
+                touch(self.layout.storages[node].buffer, number)
+                if node in self.layout.copies:
+                    touch(self.layout.copies[node].buffer, number)
+            for buffer in scratch:
+                touch(buffer, number)
+        return lifetimes
+
+    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> list[Buffer]:
+        known = set(b.buffers)
+        match kernel.kind:
+            case "contraction":
+                lower_contraction(b, self.values, self.layout, kernel, cpu)
+            case "rows":
+                lower_rows(b, self.values, self.layout, kernel, cpu)
+            case "columns":
+                lower_columns(b, self.values, self.layout, kernel, cpu)
+            case _:
+                lower_copy(b, self.layout, kernel, cpu)
+        return [buffer for buffer in b.buffers if buffer not in known]
+
+
+def plan_graph(
+    graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
+) -> Plan:
+    """The plan of `graph`. `fixed` inputs (by number) lie row by row; outputs overwrite inputs (by number)."""
+    if not any(node.dtype.kind == "f" for node in graph.nodes):
+        raise UncompilableError("a graph without floating values is not compiled.")
+    graph = simplify(expand(graph))
+    values = Values(graph)
+    same_memory: dict[Node, Node] = {}
+    for output, source in (overwrites or {}).items():
+        made, given = values.base(graph.outputs[output]), graph.inputs[source]
+        if made is given:
+            continue
+        if made in same_memory:
+            raise UncompilableError("two carried values that are always equal are not compiled yet.")
+        same_memory[made] = given
+    kernels = fuse(graph, values, same_memory)
+    lanes = {element: cpu.lanes(element) for element in ("f32", "f64", "i32", "i64")}
+    layout = plan_layout(kernels, values, b, lanes, [graph.inputs[i] for i in fixed], same_memory)
+    return Plan(graph, values, layout)
+
+
+def finish_memory(b: Builder, lifetimes: Mapping[Buffer, tuple[int, int]]) -> int:
+    """Places all buffers of the arena; the arena's size in bytes."""
+    persistent = [buffer for buffer in b.buffers if buffer.kind == "arena" and buffer not in lifetimes]
+    return plan_memory(persistent, lifetimes)

@@ -1,0 +1,193 @@
+"""What a traced array does, and the sentence that each misuse gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassnet as gn
+import glassnet.numpy as gnp
+from glassnet.core.dtype import floating
+from glassnet.core.trace import Array, placeholder, variable
+from glassnet.errors import (
+    ConcretizationError,
+    DifferentiationError,
+    DTypeError,
+    GlassnetError,
+    ShapeError,
+)
+
+X = np.array([0.5, -1.5, 2.0])
+
+
+def slope_of_sum(f: Any, x: np.ndarray = X) -> np.ndarray:
+    return gn.grad(lambda x: gnp.sum(f(x)))(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda x: 2 + x - 1, 1.0),
+        (lambda x: 1 - x, -1.0),
+        (lambda x: 3 * x / 2, 1.5),
+        (lambda x: 1 / (x * x), -2 / X**3),
+        (lambda x: -x + +x, 0.0),
+        (lambda x: x**2, 2 * X),
+        (lambda x: 2.0**x, np.log(2) * 2**X),
+        (abs, np.sign(X)),
+        (lambda x: np.ones((2, 3)) @ x, 2.0),
+        (lambda x: x @ np.ones((3, 2)), 2.0),
+        (lambda x: x.reshape(3, 1).T * x, 2 * X),
+        (lambda x: x[::-1][0] * x[0], [2.0, 0.0, 0.5]),
+        (lambda x: np.float64(2.0) * x, 2.0),
+        (lambda x: X * x, X),
+    ],
+)
+def test_an_operator_is_the_op_of_its_name(f: Any, expected: Any) -> None:
+    np.testing.assert_allclose(slope_of_sum(f), np.broadcast_to(expected, (3,)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("ufunc", "name"),
+    [
+        (np.tanh, "tanh"),
+        (np.exp, "exp"),
+        (np.absolute, "abs"),
+        (np.true_divide, "divide"),
+        (np.maximum, "maximum"),
+    ],
+)
+def test_numpys_own_functions_work_on_traced_arrays(ufunc: np.ufunc, name: str) -> None:
+    others = (X + 1,) * (ufunc.nin - 1)
+    ours = getattr(gnp, name)
+    np.testing.assert_array_equal(
+        slope_of_sum(lambda x: ufunc(x, *others)), slope_of_sum(lambda x: ours(x, *others))
+    )
+
+
+@pytest.mark.parametrize("call", [lambda x: np.add.reduce(x), lambda x: np.arctan2(x, x)])
+def test_a_numpy_function_that_is_no_op_says_so(call: Any) -> None:
+    with pytest.raises(DTypeError, match=r"does not work on a traced array.*glassnet\.numpy"):
+        slope_of_sum(call)
+
+
+def test_python_if_and_loops_on_values_are_followed() -> None:
+    def f(x: Any) -> Any:
+        while x < 100:
+            x = x * x if x > 1 else 3 * x
+        return x
+
+    # 0.5 -> 1.5 -> 1.5^2 -> ... -> 1.5^16 = 656.8...: f = (3x)^16 there.
+    assert gn.grad(f)(0.5) == pytest.approx(16 * 3 * 1.5**15, rel=1e-14)
+
+
+def test_a_python_number_takes_the_dtype_beside_it() -> None:
+    x = X.astype(np.float32)
+    assert gn.grad(lambda x: (2 * x + 1.5).sum())(x).dtype == np.float32
+    assert gn.grad(lambda x: (np.float64(2.0) * x).sum())(X).dtype == np.float64
+    assert placeholder((3,), x.dtype).__mul__(2.5).dtype == np.float32
+    assert placeholder((3,), np.dtype(np.int64)).__mul__(2.5).dtype == np.float64
+
+
+def test_a_traced_array_answers_what_numpy_users_ask() -> None:
+    seen: list[Any] = []
+
+    def f(x: Any) -> Any:
+        seen.extend([x.shape, x.ndim, x.size, x.dtype, len(x), float(x[0]), int(x[2]), x[1].item()])
+        seen.append([bool(c) for c in (x > 0, x >= 0, x < 0, x <= 0, x == 0, x != 0) for c in [c[0]]])
+        return sum(x[1:])
+
+    np.testing.assert_array_equal(gn.grad(f)(X), [0.0, 1.0, 1.0])
+    assert seen == [(3,), 1, 3, np.float64, 3, 0.5, 2, -1.5, [True, True, False, False, False, True]]
+
+
+def test_results_are_arrays_of_their_own() -> None:
+    x = np.ones(3)
+    first, second = gn.grad(lambda a, b: (a + b).sum(), wrt=(0, 1))(x, x)
+    first += 1.0
+    np.testing.assert_array_equal(second, np.ones(3))
+    value, _ = gn.jvp(lambda x: x, (x,), (x,))
+    value += 1.0
+    np.testing.assert_array_equal(x, np.ones(3))
+
+
+def assign(x: Any) -> Any:
+    x[0] = 1.0
+    return x.sum()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "call"),
+    [
+        (DTypeError, r"cannot be assigned to in place.*where", lambda: gn.grad(assign)(X)),
+        (
+            ConcretizationError,
+            r"only the shape \[\] is known \(line \d+ of .*test_tracing.py: .*where\(condition",
+            lambda: gn.vmap(lambda x: x * 2 if x > 0 else x)(X),
+        ),
+        (
+            DTypeError,
+            r"argument 0 holds int64 values.*3\.0 instead of 3",
+            lambda: gn.grad(lambda x: x * x)(3),
+        ),
+        (DTypeError, r"argument 'x' holds bool", lambda: gn.grad(lambda x: x * x, wrt="x")(np.array(True))),
+        (DTypeError, r"complex values.*real functions", lambda: gn.grad(lambda x: x * x)(1j)),
+        (DTypeError, r"computes with numbers; it got str", lambda: gn.grad(lambda x: x * "a")(1.0)),
+        (
+            DifferentiationError,
+            r"needs a scalar.*shape \(3,\).*jacobian",
+            lambda: gn.grad(lambda x: x * x)(X),
+        ),
+        (DifferentiationError, r"returned 2 arrays", lambda: gn.grad(lambda x: (x, x))(1.0)),
+        (DifferentiationError, r"wrt=2 .* 1 positional", lambda: gn.grad(lambda x: x, wrt=2)(1.0)),
+        (DifferentiationError, r"wrt='w' names no argument", lambda: gn.grad(lambda x: x, wrt="w")(1.0)),
+        (
+            DifferentiationError,
+            r"called without its argument 'b'",
+            lambda: gn.grad(lambda x, b=2.0: x * b, wrt="b")(1.0),
+        ),
+        (ShapeError, r"scalar has no length", lambda: gn.grad(lambda x: x * len(x))(1.0)),
+        (ShapeError, r"index \(7,\) does not fit the shape \(3,\)", lambda: gn.grad(lambda x: x[7])(X)),
+        (DTypeError, r"as an index; it got list", lambda: gn.grad(lambda x: x[[0, 1]].sum())(X)),
+        (ShapeError, r"tangent of shape \(2,\)", lambda: gn.jvp(lambda x: x, (X,), (X[:2],))),
+        (ShapeError, r"0 tangents were given for 1 primals", lambda: gn.jvp(lambda x: x, (X,), ())),
+        (ShapeError, r"cotangent of shape \(2,\)", lambda: gn.vjp(lambda x: x, X)[1](X[:2])),
+        (ShapeError, r"one batch size.*\[2, 3\]", lambda: gn.vmap(lambda x, y: x + y)(X, X[:2])),
+        (ShapeError, r"one batch size.*none", lambda: gn.vmap(lambda x: x, in_axes=None)(X)),
+        (ShapeError, r"2 arguments and in_axes for 1", lambda: gn.vmap(lambda x, y: x, in_axes=(0,))(X, X)),
+        (ShapeError, r"axis 1 for an array of shape \(3,\)", lambda: gn.vmap(lambda x: x, in_axes=1)(X)),
+        (DTypeError, r'got dtype "?\'?float16', lambda: floating("float16", "Network")),
+    ],
+)
+def test_a_misuse_gets_one_sentence(error: type[GlassnetError], sentence: str, call: Any) -> None:
+    with pytest.raises(error, match=sentence) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith((".", "`if`."))
+
+
+@pytest.mark.parametrize("traced", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_shapes_that_do_not_fit_name_both_and_the_users_line(traced: bool, known: bool) -> None:
+    def product(w: Any, x: Any) -> Any:
+        return gnp.matmul(w, x)
+
+    def total(w: Any, x: Any) -> Any:
+        return gnp.add(w, x)
+
+    for f, line in ((product, "return gnp.matmul(w, x)"), (total, "return gnp.add(w, x)")):
+        w: Any = np.ones((3, 4))
+        if traced:
+            w = variable(w) if known else placeholder((3, 4), w.dtype)
+        with pytest.raises(ShapeError, match=r"\(3, 4\) and \(5,\)") as caught:
+            f(w, np.ones(5))
+        assert __file__ in str(caught.value)
+        assert str(caught.value).endswith(f"{line}).")
+
+
+def test_the_array_class_is_not_hashable_for_equality_is_elementwise() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(placeholder((), np.dtype(np.float64)))
+    assert isinstance(placeholder((2,), np.dtype(np.float64)) == 1.0, Array)

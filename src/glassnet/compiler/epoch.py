@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
-from glassnet.compiler.jit import compile_function
+from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
+from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import F64, Buffer, Builder, Function, Index, IndexLike, Operand, Type, Value
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.layout import Storage, element_of
@@ -39,27 +45,60 @@ class _Arguments:
     key1: Value
 
 
+@dataclass
+class EpochMemory:
+    """All that has to be known of a program's memory to call it."""
+
+    size: int
+    carried: list[Storage]
+    rate: Storage
+    constants: list[tuple[Storage, list[float]]]
+
+    def to_json(self) -> bytes:
+        """As text for the cache."""
+        return json.dumps(asdict(self)).encode()
+
+    @staticmethod
+    def from_json(text: bytes) -> EpochMemory:
+        """What `to_json` wrote."""
+        document = json.loads(text)
+        return EpochMemory(
+            document["size"],
+            [_storage(entry) for entry in document["carried"]],
+            _storage(document["rate"]),
+            [(_storage(entry), values) for entry, values in document["constants"]],
+        )
+
+
+def _storage(document: dict[str, Any]) -> Storage:
+    shape = (document["shape"][0], document["shape"][1])
+    return Storage(**{**document, "buffer": Buffer(**document["buffer"]), "shape": shape})
+
+
 class EpochProgram:
-    """A step graph as a native function that runs epochs over data of any number of rows."""
+    """A step graph as a native function that runs epochs over data of any number of rows.
+
+    Data that is one batch, in the given order, is gathered once and not in every epoch.
+    """
 
     def __init__(self, step: StepGraph, gathered_once: bool, cpu: CPU) -> None:
         self.step = step
-        inputs = len(step.graph.inputs)
         b = Builder("epoch")
-        batch = range(step.carried, inputs)
-        self.plan: Plan = plan_graph(
-            step.graph, b, cpu, fixed=batch, overwrites={1 + i: i for i in range(step.carried)}
-        )
-        graph = self.plan.graph
-        self.x, self.target = (self.plan.storage(node) for node in graph.inputs[step.carried : step.carried + 2])
-        self.weight = self.plan.storage(graph.inputs[step.carried + 2]) if step.weighted else None
-        self.count, self.rate = (self.plan.storage(node) for node in graph.inputs[-2:])
-        self.loss = self.plan.storage(graph.outputs[0])
-        self.total = b.buffer("total", "f64", 1)
+        batch = range(step.carried, len(step.graph.inputs))
+        overwrites = {1 + i: i for i in range(step.carried)}
+        self.plan: Plan = plan_graph(step.graph, b, cpu, fixed=batch, overwrites=overwrites)
         self._cpu, self._once = cpu, gathered_once
+        storages = [self.plan.storage(node) for node in self.plan.graph.inputs]
+        self.x, self.target = storages[step.carried : step.carried + 2]
+        self.weight = storages[step.carried + 2] if step.weighted else None
+        self.count, self.rate = storages[-2:]
+        self.loss = self.plan.storage(self.plan.graph.outputs[0])
+        self.total = b.buffer("total", "f64", 1)
         lifetimes = self._write(b)
-        self.arena_size = finish_memory(b, lifetimes)
+        arena_size = finish_memory(b, lifetimes)
         self.loops: Function = b.finish(b.load(self.total, 0))
+        constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
+        self.memory = EpochMemory(arena_size, storages[: step.carried], self.rate, constants)
 
     def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
         element = self.x.buffer.element
@@ -137,6 +176,30 @@ class EpochProgram:
 
 
 
+def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[NativeFunction, EpochMemory]:
+    """The native function of a step graph and its memory, from the cache if it was compiled before."""
+
+    def make() -> bytes:
+        program = EpochProgram(step, gathered_once, cpu)
+        memory = program.memory.to_json()
+        return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
+
+    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {step.graph.signature()}"
+    content, from_cache = cached(key, cpu, make)
+    end = 8 + int.from_bytes(content[:8], "little")
+    pointers, numbers = [ctypes.c_void_p] * 5, [ctypes.c_int64] * 7
+    native = load(content[end:], "epoch", [*pointers, *numbers], F64)
+    return replace(native, from_cache=from_cache), EpochMemory.from_json(content[8:end])
+
+
+@functools.cache
+def sources_fingerprint() -> str:
+    """The state of glassnet's own sources: a program in the cache is as old as the compiler that wrote it."""
+    root = Path(__file__).parent.parent
+    files = sorted(path for part in ("compiler", "core", "ops") for path in (root / part).rglob("*.py"))
+    return " ".join(f"{path.stem}:{(stat := path.stat()).st_size}:{stat.st_mtime_ns}" for path in files)
+
+
 class CompiledRunner:
     """Runs epochs natively. The carried arrays live in the arena between calls."""
 
@@ -153,19 +216,17 @@ class CompiledRunner:
         rows = len(data.x)
         if rows >= 2**31 - step.batch_size:
             raise UncompilableError(f"{rows} rows are more than a compiled shuffle counts.")
-        self._data = data
-        self._program = EpochProgram(step, data.key is None, cpu or host_cpu())
-        self._native = compile_function(self._program.loops, cpu)
+        self._data, self._step = data, step
+        self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu())
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
         self.steps_per_epoch = -(-rows // step.batch_size)
-        self._arena = Arena(self._program.arena_size)
-        plan = self._program.plan
-        for node in plan.constants:
-            self._arena.write(plan.storage(node), node.value)
-        self._carried = plan.graph.inputs[: step.carried]
-        for node, array in zip(self._carried, carried, strict=True):
-            self._arena.write(plan.storage(node), array)
+        self._arena = Arena(memory.size)
+        self._carried, self._rate = memory.carried, memory.rate
+        for storage, values in memory.constants:
+            self._arena.write(storage, np.array(values))
+        for storage, array in zip(memory.carried, carried, strict=True):
+            self._arena.write(storage, array)
         self._order = np.arange(rows + step.batch_size, dtype=np.int32)
         self._words = np.empty(-(-rows // 4) * 4, np.int32)
         self.learning_rate = learning_rate
@@ -178,12 +239,14 @@ class CompiledRunner:
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         self._learning_rate = rate
-        self._arena.write(self._program.rate, np.asarray(rate))
+        self._arena.write(self._rate, np.asarray(rate))
 
     def read(self, count: int) -> list[NDArray]:
         """Copies of the first `count` carried arrays."""
-        plan = self._program.plan
-        return [self._arena.read(plan.storage(node), node.shape) for node in self._carried[:count]]
+        shapes = [node.shape for node in self._step.graph.inputs[:count]]
+        return [
+            self._arena.read(storage, shape) for storage, shape in zip(self._carried[:count], shapes, strict=True)
+        ]
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""

@@ -13,7 +13,7 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,20 +103,26 @@ def load(
 
 
 def cached_object(text: str, cpu: CPU) -> tuple[bytes, bool]:
-    """The object for LLVM IR text, and whether it was read from the cache; else it is compiled and kept there.
+    """The object for LLVM IR text, and whether it was read from the cache."""
+    return cached(text, cpu, lambda: compile_text(text, cpu))
 
-    An entry that is damaged or not ours is compiled anew. A folder that cannot be written is no error.
+
+def cached(key: str, cpu: CPU, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+    """What `make` makes, and whether it was read from the cache; else it is made and kept there.
+
+    `key` is all that decides the result beside the CPU and LLVM. An entry that is damaged or not ours is made
+    anew. A folder that cannot be written is no error.
     """
     folder = cache_folder()
     if folder is None:
-        return compile_text(text, cpu), False
-    path = folder / f"{_key(text, cpu)}.object"
-    image = _read(path)
-    if image is not None:
-        return image, True
-    image = compile_text(text, cpu)
-    _write(path, image)
-    return image, False
+        return make(), False
+    path = folder / f"{_hash(key, cpu)}.object"
+    content = _read(path)
+    if content is not None:
+        return content, True
+    content = make()
+    _write(path, content)
+    return content, False
 
 
 def cache_folder() -> Path | None:
@@ -143,9 +149,8 @@ def _target_machine(cpu: CPU, level: int) -> Any:
     return target.create_target_machine(cpu=cpu.name, features=cpu.feature_text, opt=level, jit=True)
 
 
-def _key(text: str, cpu: CPU) -> str:
-    """The hash of all that decides the object: glassnet's own version matters through the text alone."""
-    parts = (text, cpu.name, cpu.feature_text, binding_version())
+def _hash(key: str, cpu: CPU) -> str:
+    parts = (key, cpu.name, cpu.feature_text, binding_version())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -390,6 +390,23 @@ class Builder:
         )
         return results
 
+    def short_loop(
+        self,
+        start: int,
+        stop: int,
+        step: int,
+        body: Callable[..., Sequence[Operand] | None],
+        carry: Sequence[Operand] = (),
+        trips: int = 4,
+    ) -> tuple[Operand, ...]:
+        """A loop that is written out trip by trip where it has no more than `trips`; for bodies of a few lines."""
+        if stop - start > trips * step:
+            return self.loop(start, stop, step, body, carry)
+        carried = tuple(carry)
+        for i in range(start, stop, step):
+            carried = tuple(body(i, *carried) or ())
+        return carried
+
     def if_(self, condition: Operand, body: Callable[[], None]) -> None:
         """Run `body()` only where the scalar condition holds; values made inside stay inside."""
         if condition.type != I1:

@@ -169,6 +169,17 @@ class Graph:
                 replaced[node] = rewrite(node, tuple(replaced[source] for source in node.inputs))
         return Graph.of(self.inputs, (replaced[node] for node in self.outputs), self.input_names)
 
+    def signature(self) -> str:
+        """A text that two graphs share exactly where they compute the same in the same way."""
+        numbers = {node: number for number, node in enumerate(dict.fromkeys((*self.inputs, *self.nodes)))}
+        lines: list[str] = []
+        for node, number in numbers.items():
+            inputs = [numbers[x] for x in node.inputs if x in numbers]
+            data = node.value.tobytes().hex() if node.op.name == "constant" else ""
+            lines.append(f"{number} {node.op.name} {inputs} {dict(node.attributes)} {node.shape} {node.dtype} {data}")
+        outputs = [numbers[node] for node in self.outputs]
+        return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
+
     def __str__(self) -> str:
         names = dict(zip(self.inputs, self.input_names, strict=True))
         lines = [f"graph({', '.join(f'{name}: {_type(node)}' for node, name in names.items())})"]

@@ -19,9 +19,12 @@ from glassnet.compiler.passes.layout import Layout, Product, Storage, element_of
 from glassnet.compiler.passes.values import Values
 
 _FMA_LATENCY = 4  # cycles; times two a cycle, so eight sums have to be in flight
+_CHAIN_STEP = 5  # cycles that a step of k takes where latency bounds it: no scheduler is perfect
+_TILE_OVERHEAD = 6  # cycles to start and end a tile
+_SMALL_TILE = 8  # sums of a tile that counts as small
 _FMA_A_CYCLE = 2
 _LOADS_A_CYCLE = 2
-_EPILOGUE_IN_REGISTERS = 64  # nodes times vectors that are written out instead of looped over
+_EPILOGUE_IN_REGISTERS = 96  # nodes times vectors that are written out instead of looped over
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Tile:
     width: int
 
 
-def choose_tile(u: int, vectors: int, cpu: CPU) -> Tile:
-    """The tile that needs the fewest cycles for a product of `u` lines by `vectors` vectors.
+def choose_tile(u: int, vectors: int, k: int, cpu: CPU) -> Tile:
+    """The tile that needs the fewest cycles for a product of `u` lines by `vectors` vectors over `k`.
 
     A step of k costs a tile its multiply-adds, its loads, or the latency of one sum, whichever is longest.
     """
@@ -44,8 +47,8 @@ def choose_tile(u: int, vectors: int, cpu: CPU) -> Tile:
             for tall, rows in split(u, height):
                 for wide, columns in split(vectors, width):
                     sums = tall * wide
-                    step = max(sums / _FMA_A_CYCLE, (tall + wide) / _LOADS_A_CYCLE, _FMA_LATENCY)
-                    cycles += rows * columns * step
+                    step = max(sums / _FMA_A_CYCLE, (tall + wide) / _LOADS_A_CYCLE, _CHAIN_STEP)
+                    cycles += rows * columns * (k * step + _TILE_OVERHEAD)
                     shapes += 1
             cost = cycles * (1 + 0.02 * shapes + 0.002 * height * width)  # every shape is code to compile
             if best is None or cost < best[0]:
@@ -89,7 +92,7 @@ class _Contraction:
         self.vector = Type(element, self.lanes)
         u, v, _ = self.product.extents
         self.vectors = -(-v // self.lanes)
-        self.tile = choose_tile(u, self.vectors, cpu)
+        self.tile = choose_tile(u, self.vectors, self.product.extents[2], cpu)
         work = sum(node.op.name != "contract" for node in kernel.nodes) + 1
         self.looped = work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
         scratch = self.tile.height * self.tile.width * self.lanes
@@ -161,11 +164,13 @@ class _Contraction:
             return new
 
         whole = k_extent // chains * chains
-        sums = list(self.b.loop(0, whole, chains, steps, [zero] * (in_flight * chains)))
+        # A k of a few steps is written out: what a loop would cost exceeds what it does.
+        loop = self.b.short_loop if in_flight <= _SMALL_TILE else self.b.loop
+        sums = list(loop(0, whole, chains, steps, [zero] * (in_flight * chains)))
         while len(sums) > in_flight:
             half = len(sums) // 2
             sums = [self.b.add(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
-        return self.b.loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
+        return loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
 
     def _left(self, u: IndexLike, k: IndexLike) -> Index:
         return self.a.index(u, k) if self.product.a_by_rows else self.a.index(k, u)

@@ -169,10 +169,10 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
             ]
 
         whole = rows // chains * chains
-        sums = list(b.loop(0, whole, chains, several, [zero] * chains))
+        sums = list(b.short_loop(0, whole, chains, several, [zero] * chains))
         while len(sums) > 1:
             sums = [b.add(sums[k], sums[k + 1]) for k in range(0, len(sums), 2)]
-        (total,) = b.loop(whole, rows, 1, lambda i, total: [b.add(total, evaluator.value(x, Place(i, j, lanes)))], sums)
+        (total,) = b.short_loop(whole, rows, 1, lambda i, total: [b.add(total, evaluator.value(x, Place(i, j, lanes)))], sums)
         place = Place(0, j, lanes)
         place.known[anchor] = total
         evaluator.store_all(kernel.writes, place)

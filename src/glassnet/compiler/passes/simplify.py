@@ -165,6 +165,11 @@ def _sum(node: Node) -> Node | None:
     x, axes = node.inputs[0], node.attributes["axes"]
     if x.op.name == "one_hot" and axes == (len(x.shape) - 1,):  # an indicator sums to 1
         return constant(np.ones(node.shape, node.dtype))
+    if x.op.name == "reshape" and axes == (0,) and len(x.shape) == 1:
+        source = x.inputs[0]
+        if source.shape == (*x.shape, 1):  # the sum of a packed column is the sum over its rows
+            total = make("sum", source, axes=(0,), keepdims=False, like=node)
+            return make("reshape", total, shape=node.shape, like=node)
     if all(x.shape[axis] == 1 for axis in axes):  # nothing to add
         return make("reshape", x, shape=node.shape, like=node)
     return None

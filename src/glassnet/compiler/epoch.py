@@ -20,7 +20,9 @@ from glassnet.compiler.function import require_native
 from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import F64, Buffer, Builder, Function, Index, IndexLike, Operand, Type, Value
+from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.random import lower_shuffle
+from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.passes.layout import Storage, element_of
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
 from glassnet.core.dtype import NDArray
@@ -96,17 +98,19 @@ class EpochProgram:
         self.total = b.buffer("total", "f64", 1)
         lifetimes = self._write(b)
         arena_size = finish_memory(b, lifetimes)
-        self.loops: Function = b.finish(b.load(self.total, 0))
+        self.loops: Function = forward(b.finish(b.load(self.total, 0)), lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
         self.memory = EpochMemory(arena_size, storages[: step.carried], self.rate, constants)
 
     def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
-        element = self.x.buffer.element
+        def pointer(name: str, element: str) -> Buffer:
+            return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
+
         arguments = _Arguments(
-            b.buffer("data_x", element, None, kind="argument", alignment=4),
-            b.buffer("data_target", self.target.buffer.element, None, kind="argument", alignment=4),
-            b.buffer("order", "i32", None, kind="argument", alignment=4),
-            b.buffer("words", "i32", None, kind="argument", alignment=4),
+            pointer("data_x", self.x.buffer.element),
+            pointer("data_target", self.target.buffer.element),
+            pointer("order", "i32"),
+            pointer("words", "i32"),
             *(b.argument(name) for name in ("rows", "steps", "first_epoch", "epochs", "stream", "key0", "key1")),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}

@@ -12,6 +12,7 @@ from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.jit import compile_function
 from glassnet.compiler.loop_ir import Builder
+from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.program import finish_memory, plan_graph
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
@@ -26,8 +27,9 @@ class CompiledGraph:
         cpu = cpu or host_cpu()
         b = Builder("graph")
         self._plan = plan_graph(graph, b, cpu)
-        size = finish_memory(b, self._plan.lower(b, cpu))
-        self.loops = b.finish()
+        lifetimes = self._plan.lower(b, cpu)
+        size = finish_memory(b, lifetimes)
+        self.loops = forward(b.finish(), lifetimes)
         self._native = compile_function(self.loops, cpu)
         self._arena = Arena(size)
         for node in self._plan.constants:

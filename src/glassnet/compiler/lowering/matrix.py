@@ -17,6 +17,7 @@ from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Product, Storage, element_of
 from glassnet.compiler.passes.values import Values
+from glassnet.core.graph import Node
 
 _FMA_LATENCY = 4  # cycles; times two a cycle, so eight sums have to be in flight
 _CHAIN_STEP = 5  # cycles that a step of k takes where latency bounds it: no scheduler is perfect
@@ -88,6 +89,7 @@ class _Contraction:
         self.transposed = self.product.transposed
         self.evaluator = Evaluator(b, values, layout, kernel)
         element = element_of(kernel.anchor.dtype)
+        self.biased = self._find_biased(values)
         self.lanes = cpu.lanes(element)
         self.vector = Type(element, self.lanes)
         u, v, _ = self.product.extents
@@ -97,6 +99,27 @@ class _Contraction:
         self.looped = work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
         scratch = self.tile.height * self.tile.width * self.lanes
         self.scratch = b.buffer(f"tile_{b.unique()}", element, scratch) if self.looped else None
+
+    def _find_biased(self, values: Values) -> Node | None:
+        """The sum of the product and a bias, where the product is wanted for nothing else: sums start at the bias."""
+        readers = [node for node in values.graph.nodes if self.anchor in node.inputs]
+        if len(readers) != 1 or readers[0].op.name != "add" or readers[0] not in self.kernel.nodes:
+            return None
+        x, y = readers[0].inputs
+        with_i, with_j = self.evaluator.varies(y if x is self.anchor else x)
+        along, across = (with_i, with_j) if self.transposed else (with_j, with_i)
+        return readers[0] if along and not across else None
+
+    def _bias(self, u: IndexLike, v: IndexLike) -> Operand:
+        if self.biased is None:
+            return self.b.zero(self.vector)
+        x, y = self.biased.inputs
+        return self.evaluator.value(y if x is self.anchor else x, self._place(u, v, {}, {}))
+
+    def _place(self, u: IndexLike, v: IndexLike, line: Memory, across: Memory) -> Place:
+        if self.transposed:
+            return Place(v, u, self.lanes, "i", line, across)
+        return Place(u, v, self.lanes, "j", line, across)
 
     def lower(self) -> None:
         """Tiles along v, then along u: the vectors of B stay in the cache while u runs."""
@@ -132,11 +155,8 @@ class _Contraction:
 
     def _finish(self, u: IndexLike, v: IndexLike, total: Operand, line: Memory, across: Memory) -> None:
         """The epilogue: the kernel's other nodes on one vector of the product."""
-        if self.transposed:
-            place = Place(v, u, self.lanes, "i", line, across)
-        else:
-            place = Place(u, v, self.lanes, "j", line, across)
-        place.known[self.anchor] = total
+        place = self._place(u, v, line, across)
+        place.known[self.biased or self.anchor] = total
         self.evaluator.store_all(self.kernel.writes, place)
 
     def _sums(self, u: IndexLike, height: int, v: IndexLike, width: int) -> Sequence[Operand]:
@@ -146,7 +166,8 @@ class _Contraction:
         chains = 1
         while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 4 and k_extent >= 4 * chains:
             chains *= 2
-        zero = self.b.zero(self.vector)
+        start = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
+        zeros = [self.b.zero(self.vector)] * (in_flight * (chains - 1))
 
         def step(k: IndexLike, sums: Sequence[Operand]) -> list[Operand]:
             b = self.b
@@ -166,7 +187,7 @@ class _Contraction:
         whole = k_extent // chains * chains
         # A k of a few steps is written out: what a loop would cost exceeds what it does.
         loop = self.b.short_loop if in_flight <= _SMALL_TILE else self.b.loop
-        sums = list(loop(0, whole, chains, steps, [zero] * (in_flight * chains)))
+        sums = list(loop(0, whole, chains, steps, [*start, *zeros]))
         while len(sums) > in_flight:
             half = len(sums) // 2
             sums = [self.b.add(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]

@@ -1,0 +1,138 @@
+"""Forward: what was just stored is not loaded again, where straight-line code makes that plain.
+
+In the smallest networks every loop is written out, and a step would pass its numbers on through memory at ten
+cycles a hand-over. Loads from fixed places take the value that was stored or loaded there before; an element of a
+stored vector is taken out of its register. Stores that nobody reads are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from glassnet.compiler.loop_ir import (
+    Buffer,
+    Function,
+    If,
+    Index,
+    Instruction,
+    Load,
+    Loop,
+    Operand,
+    Statement,
+    Store,
+    Value,
+)
+
+# buffer: {(first element, lanes): value}
+Contents = dict[Buffer, dict[tuple[int, int], Operand]]
+
+
+def forward(function: Function, temporary: Collection[Buffer]) -> Function:
+    """The function with fewer loads and stores; only stores to `temporary` buffers may go."""
+    forwarder = _Forwarder()
+    body = forwarder.body(function.body, {})
+    loaded = {statement.buffer for statement in walk(body) if isinstance(statement, Load)}
+    unread = {buffer for buffer in temporary if buffer not in loaded}
+    result = forwarder.operand(function.result) if function.result is not None else None
+    return replace(function, body=_without_stores(body, unread), result=result)
+
+
+def walk(body: Sequence[Statement]) -> Iterator[Statement]:
+    """Every statement, those of inner bodies included."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, Loop | If):
+            yield from walk(statement.body)
+
+
+def _without_stores(body: Sequence[Statement], unread: Collection[Buffer]) -> tuple[Statement, ...]:
+    kept: list[Statement] = []
+    for statement in body:
+        if isinstance(statement, Store) and statement.buffer in unread:
+            continue
+        if isinstance(statement, Loop | If):
+            statement = replace(statement, body=_without_stores(statement.body, unread))
+        kept.append(statement)
+    return tuple(kept)
+
+
+class _Forwarder:
+    def __init__(self) -> None:
+        self.replaced: dict[Value, Operand] = {}
+        self.made = 0
+
+    def operand(self, operand: Operand) -> Operand:
+        """What stands for `operand` now."""
+        return self.replaced.get(operand, operand) if isinstance(operand, Value) else operand
+
+    def body(self, statements: Sequence[Statement], contents: Contents) -> tuple[Statement, ...]:
+        """The statements of one body, with `contents` known when it begins and kept up to date."""
+        result: list[Statement] = []
+        for statement in statements:
+            match statement:
+                case Instruction():
+                    operands = tuple(map(self.operand, statement.operands))
+                    result.append(replace(statement, operands=operands))
+                case Load():
+                    result.extend(self._load(statement, contents))
+                case Store():
+                    statement = replace(statement, value=self.operand(statement.value), index=self._index(statement.index))
+                    self._store(statement, contents)
+                    result.append(statement)
+                case Loop():
+                    result.append(self._loop(statement, contents))
+                case If():
+                    inner = self.body(statement.body, {buffer: dict(held) for buffer, held in contents.items()})
+                    self._forget(statement.body, contents)
+                    result.append(replace(statement, condition=self.operand(statement.condition), body=inner))
+        return tuple(result)
+
+    def _index(self, index: Index) -> Index:
+        # a replaced value in an index can only be another value: constants were folded when it was made
+        terms = [(self.operand(value), factor) for value, factor in index.terms]
+        return Index(tuple((value, factor) for value, factor in terms if isinstance(value, Value)), index.constant)
+
+    def _load(self, load: Load, contents: Contents) -> list[Statement]:
+        load = replace(load, index=self._index(load.index))
+        if load.index.terms or load.mask is not None:
+            return [load]
+        held = contents.setdefault(load.buffer, {})
+        place = load.index.constant, load.result.type.lanes
+        if place in held:
+            self.replaced[load.result] = held[place]
+            return []
+        if place[1] == 1:
+            for (start, lanes), value in held.items():
+                if start <= place[0] < start + lanes and isinstance(value, Value):
+                    self.made += 1
+                    element = Value(f"element{self.made}", load.result.type)
+                    self.replaced[load.result] = held[place] = element
+                    return [Instruction(element, "extract", (value,), (place[0] - start,))]
+        held[place] = load.result
+        return [load]
+
+    def _store(self, store: Store, contents: Contents) -> None:
+        held = contents.setdefault(store.buffer, {})
+        if store.index.terms or store.mask is not None:
+            held.clear()
+            return
+        start, lanes = store.index.constant, store.value.type.lanes
+        for other, width in list(held):
+            if other < start + lanes and start < other + width:
+                del held[other, width]
+        held[start, lanes] = store.value
+
+    def _loop(self, loop: Loop, contents: Contents) -> Loop:
+        bounds = [self.operand(x) if isinstance(x, Value) else x for x in (loop.start, loop.stop)]
+        inits = tuple(map(self.operand, loop.inits))
+        self._forget(loop.body, contents)  # a trip may read what the trip before it wrote
+        body = self.body(loop.body, {buffer: dict(held) for buffer, held in contents.items()})
+        yields = tuple(map(self.operand, loop.yields))
+        return replace(loop, start=bounds[0], stop=bounds[1], inits=inits, body=body, yields=yields)
+
+    @staticmethod
+    def _forget(body: Sequence[Statement], contents: Contents) -> None:
+        for statement in walk(body):
+            if isinstance(statement, Store):
+                contents.pop(statement.buffer, None)

@@ -19,11 +19,11 @@ from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
 from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
 from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import F64, Buffer, Builder, Function, Index, IndexLike, Operand, Type, Value
+from glassnet.compiler.loop_ir import F64, Buffer, Builder, Function, Index, Operand, Position, Type, Value
 from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.forward import forward
-from glassnet.compiler.passes.layout import Storage, element_of
+from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
 from glassnet.core.dtype import NDArray
 from glassnet.core.step import StepGraph, TrainingData
@@ -111,24 +111,27 @@ class EpochProgram:
             pointer("data_target", self.target.buffer.element),
             pointer("order", "i32"),
             pointer("words", "i32"),
-            *(b.argument(name) for name in ("rows", "steps", "first_epoch", "epochs", "stream", "key0", "key1")),
+            *(
+                b.argument(name)
+                for name in ("rows", "steps", "first_epoch", "epochs", "stream", "key0", "key1")
+            ),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         if self._once:
             self._gather(b, arguments, 0)
 
-        def epoch(e: IndexLike) -> None:
+        def epoch(e: Position) -> None:
             if not self._once:
                 self._shuffle(b, arguments, b.iadd(arguments.first_epoch, b.value_of(e)))
             b.store(self.total, 0, b.zero(F64))
             b.loop(0, arguments.steps, 1, one_step)
 
-        def one_step(s: IndexLike) -> None:
+        def one_step(s: Position) -> None:
             total = b.load(self.total, 0)
             finite = b.compare("lt", b.abs(total), b.constant(math.inf, F64))
             b.if_(finite, lambda: step(s, total))
 
-        def step(s: IndexLike, total: Operand) -> None:
+        def step(s: Position, total: Operand) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
             if not self._once:
                 self._gather(b, arguments, s)
@@ -148,12 +151,14 @@ class EpochProgram:
             padding = b.isub(b.imul(arguments.steps, self.step.batch_size), rows)
             b.loop(0, padding, 1, lambda t: b.store(order, t + Index.of(rows), b.load(order, t)))
 
-    def _gather(self, b: Builder, arguments: _Arguments, s: IndexLike) -> None:
+    def _gather(self, b: Builder, arguments: _Arguments, s: Position) -> None:
         """Copies the rows of batch `s` into the arena."""
 
-        def row(r: IndexLike) -> None:
+        def row(r: Position) -> None:
             place = s * self.step.batch_size + r
-            source = Index.of(b.sext(b.load(arguments.order, place), "i64")) if not self._once else Index.of(r)
+            source = (
+                Index.of(b.sext(b.load(arguments.order, place), "i64")) if not self._once else Index.of(r)
+            )
             self._copy_row(b, arguments.x, self.x, source, r)
             self._copy_row(b, arguments.target, self.target, source, r)
             if self.weight:
@@ -163,13 +168,13 @@ class EpochProgram:
 
         b.loop(0, self.step.batch_size, 1, row)
 
-    def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: IndexLike) -> None:
+    def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: Position) -> None:
         if target.shape[0] == 1 and self.step.batch_size > 1:
             b.store(target.buffer, r, b.load(source, row))  # one label a row
             return
         lanes, columns = self._cpu.lanes(source.element), target.shape[1]
 
-        def piece(j: IndexLike, valid: int) -> None:
+        def piece(j: Position, valid: int) -> None:
             loaded = b.load(source, row * columns + j, lanes, mask=None if valid == lanes else valid)
             b.store(target.buffer, target.index(r, j), loaded)
 
@@ -177,7 +182,6 @@ class EpochProgram:
         b.loop(0, whole, lanes, lambda j: piece(j, lanes))
         if whole < columns:
             piece(whole, columns - whole)
-
 
 
 def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[NativeFunction, EpochMemory]:
@@ -249,7 +253,8 @@ class CompiledRunner:
         """Copies of the first `count` carried arrays."""
         shapes = [node.shape for node in self._step.graph.inputs[:count]]
         return [
-            self._arena.read(storage, shape) for storage, shape in zip(self._carried[:count], shapes, strict=True)
+            self._arena.read(storage, shape)
+            for storage, shape in zip(self._carried[:count], shapes, strict=True)
         ]
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:

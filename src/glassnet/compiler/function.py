@@ -20,7 +20,7 @@ from glassnet.errors import UncompilableError
 
 
 class CompiledGraph:
-    """A graph compiled for one set of shapes. Call it with the inputs in order; the outputs are new arrays."""
+    """A graph compiled for one set of shapes; called with the inputs in order, it returns new arrays."""
 
     def __init__(self, graph: Graph, cpu: CPU | None = None) -> None:
         require_native()

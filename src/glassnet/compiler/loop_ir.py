@@ -33,6 +33,7 @@ from glassnet.compiler.loop_language import (
     Load,
     Loop,
     Operand,
+    Position,
     Statement,
     Store,
     Type,
@@ -59,6 +60,7 @@ __all__ = [
     "Load",
     "Loop",
     "Operand",
+    "Position",
     "Statement",
     "Store",
     "Type",
@@ -399,7 +401,7 @@ class Builder:
         carry: Sequence[Operand] = (),
         trips: int = 4,
     ) -> tuple[Operand, ...]:
-        """A loop that is written out trip by trip where it has no more than `trips`; for bodies of a few lines."""
+        """A loop that is written out where it has no more than `trips` trips; for bodies of a few lines."""
         if stop - start > trips * step:
             return self.loop(start, stop, step, body, carry)
         carried = tuple(carry)

@@ -169,6 +169,7 @@ class Index:
 
 
 IndexLike = Index | Value | int
+Position = Index | int  # what a loop hands its body: a variable, or a number where the loop was written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

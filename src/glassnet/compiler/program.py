@@ -1,6 +1,6 @@
 """From a graph to the loops of a function, stage by stage.
 
-    graph -> expand -> simplify -> fuse -> layout -> lowering (loops) -> memory
+graph -> expand -> simplify -> fuse -> layout -> lowering (loops) -> memory
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Plan:
 def plan_graph(
     graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
 ) -> Plan:
-    """The plan of `graph`. `fixed` inputs (by number) lie row by row; outputs overwrite inputs (by number)."""
+    """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
     if not any(node.dtype.kind == "f" for node in graph.nodes):
         raise UncompilableError("a graph without floating values is not compiled.")
     graph = simplify(expand(graph))

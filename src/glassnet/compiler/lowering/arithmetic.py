@@ -18,7 +18,9 @@ def _minimum(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
 
 def _sign(b: Builder, _node: Node, x: Operand) -> Operand:
     signed = b.copysign(b.constant(1, x.type), x)
-    return b.select(b.compare("eq", b.abs(x), b.zero(x.type)), b.zero(x.type), b.select(b.compare("ne", x, x), x, signed))
+    return b.select(
+        b.compare("eq", b.abs(x), b.zero(x.type)), b.zero(x.type), b.select(b.compare("ne", x, x), x, signed)
+    )
 
 
 LOWERINGS = {

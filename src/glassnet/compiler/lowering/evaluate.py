@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from glassnet.compiler.loop_ir import Builder, Constant, IndexLike, Operand, Type
+from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering import activation, arithmetic, comparison, exponential
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, element_of
@@ -50,8 +50,8 @@ class Place:
     `line` is shared by the places of one line, `across` by places at the same distance along their lines.
     """
 
-    i: IndexLike
-    j: IndexLike
+    i: Position
+    j: Position
     lanes: int
     along: str = "j"
     line: Memory = field(default_factory=dict[Node, Operand])
@@ -169,7 +169,7 @@ class Evaluator:
         return self.b.load_splat(storage.buffer, index, place.lanes)
 
     def store_all(self, nodes: Iterable[Node], place: Place) -> None:
-        """Computes all of `nodes` at `place`, then writes them: an output may overwrite what another reads."""
+        """Computes all of `nodes` at `place`, then writes them: one may overwrite what another reads."""
         for node, value in [(node, self.value(node, place)) for node in nodes]:
             self.store(node, place, value)
 

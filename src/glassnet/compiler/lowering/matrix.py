@@ -1,9 +1,9 @@
-"""Products of matrices: register tiles, broadcast elements of A times vectors of B, and what follows on each tile.
+"""Products of matrices: tiles of registers, elements of A times vectors of B, and what follows on each tile.
 
 out[u, v] = sum_k a[u, k] b[k, v]. A tile of `height` lines by `width` vectors is summed in registers over the
-whole of k. Then the kernel's elementwise nodes run on it: in registers where they are few, else by lines from a
-small scratch tile that stays in the first cache, so that costly epilogues are one loop and not thousands of
-instructions.
+whole of k. Then the kernel's elementwise nodes run on it: in registers where they are few, else by lines
+from a small scratch tile that stays in the first cache, so that costly epilogues are one loop and not
+thousands of instructions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, Index, IndexLike, Operand, Type
+from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Product, Storage, element_of
@@ -65,7 +65,7 @@ def split(count: int, size: int) -> list[tuple[int, int]]:
     return [(base + 1, larger)] * (larger > 0) + [(base, pieces - larger)]
 
 
-def _tiles(b: Builder, count: int, size: int, body: Callable[[IndexLike, int], None]) -> None:
+def _tiles(b: Builder, count: int, size: int, body: Callable[[Position, int], None]) -> None:
     start = 0
     for piece, times in split(count, size):
         b.loop(start, start + piece * times, piece, lambda i, piece=piece: body(i, piece))
@@ -96,12 +96,14 @@ class _Contraction:
         self.vectors = -(-v // self.lanes)
         self.tile = choose_tile(u, self.vectors, self.product.extents[2], cpu)
         work = sum(node.op.name != "contract" for node in kernel.nodes) + 1
-        self.looped = work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
+        self.looped = (
+            work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
+        )
         scratch = self.tile.height * self.tile.width * self.lanes
         self.scratch = b.buffer(f"tile_{b.unique()}", element, scratch) if self.looped else None
 
     def _find_biased(self, values: Values) -> Node | None:
-        """The sum of the product and a bias, where the product is wanted for nothing else: sums start at the bias."""
+        """The sum of product and bias, where the product is wanted for nothing else: sums start at the bias."""
         readers = [node for node in values.graph.nodes if self.anchor in node.inputs]
         if len(readers) != 1 or readers[0].op.name != "add" or readers[0] not in self.kernel.nodes:
             return None
@@ -110,13 +112,13 @@ class _Contraction:
         along, across = (with_i, with_j) if self.transposed else (with_j, with_i)
         return readers[0] if along and not across else None
 
-    def _bias(self, u: IndexLike, v: IndexLike) -> Operand:
+    def _bias(self, u: Position, v: Position) -> Operand:
         if self.biased is None:
             return self.b.zero(self.vector)
         x, y = self.biased.inputs
         return self.evaluator.value(y if x is self.anchor else x, self._place(u, v, {}, {}))
 
-    def _place(self, u: IndexLike, v: IndexLike, line: Memory, across: Memory) -> Place:
+    def _place(self, u: Position, v: Position, line: Memory, across: Memory) -> Place:
         if self.transposed:
             return Place(v, u, self.lanes, "i", line, across)
         return Place(u, v, self.lanes, "j", line, across)
@@ -125,15 +127,15 @@ class _Contraction:
         """Tiles along v, then along u: the vectors of B stay in the cache while u runs."""
         u, _, _ = self.product.extents
 
-        def across(v: IndexLike, width: int) -> None:
+        def across(v: Position, width: int) -> None:
             _tiles(self.b, u, self.tile.height, lambda i, height: self._tile(i, height, v, width))
 
-        def vectors(first: IndexLike, width: int) -> None:
+        def vectors(first: Position, width: int) -> None:
             across(Index.of(first) * self.lanes if not isinstance(first, int) else first * self.lanes, width)
 
         _tiles(self.b, self.vectors, self.tile.width, vectors)
 
-    def _tile(self, u: IndexLike, height: int, v: IndexLike, width: int) -> None:
+    def _tile(self, u: Position, height: int, v: Position, width: int) -> None:
         sums = self._sums(u, height, v, width)
         if self.scratch is None:
             across: list[Memory] = [{} for _ in range(width)]
@@ -145,7 +147,7 @@ class _Contraction:
         for number, total in enumerate(sums):
             self.b.store(self.scratch, number * self.lanes, total)
 
-        def one_line(r: IndexLike) -> None:
+        def one_line(r: Position) -> None:
             line: Memory = {}
             for c in range(width):
                 total = self.b.load(self.scratch, r * (width * self.lanes) + c * self.lanes, self.lanes)  # type: ignore[arg-type]
@@ -153,13 +155,13 @@ class _Contraction:
 
         self.b.loop(0, height, 1, one_line)
 
-    def _finish(self, u: IndexLike, v: IndexLike, total: Operand, line: Memory, across: Memory) -> None:
+    def _finish(self, u: Position, v: Position, total: Operand, line: Memory, across: Memory) -> None:
         """The epilogue: the kernel's other nodes on one vector of the product."""
         place = self._place(u, v, line, across)
         place.known[self.biased or self.anchor] = total
         self.evaluator.store_all(self.kernel.writes, place)
 
-    def _sums(self, u: IndexLike, height: int, v: IndexLike, width: int) -> Sequence[Operand]:
+    def _sums(self, u: Position, height: int, v: Position, width: int) -> Sequence[Operand]:
         """The tile's sums over k. Thin tiles sum even and odd k apart, for more sums in flight."""
         _, _, k_extent = self.product.extents
         in_flight = height * width
@@ -169,16 +171,19 @@ class _Contraction:
         start = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
         zeros = [self.b.zero(self.vector)] * (in_flight * (chains - 1))
 
-        def step(k: IndexLike, sums: Sequence[Operand]) -> list[Operand]:
+        def step(k: Position, sums: Sequence[Operand]) -> list[Operand]:
             b = self.b
-            right = [b.load(self.right.buffer, self._right(k, v + c * self.lanes), self.lanes) for c in range(width)]
+            right = [
+                b.load(self.right.buffer, self._right(k, v + c * self.lanes), self.lanes)
+                for c in range(width)
+            ]
             result: list[Operand] = []
             for r in range(height):
                 left = b.load_splat(self.a.buffer, self._left(u + r, k), self.lanes)
                 result += [b.fma(left, right[c], sums[r * width + c]) for c in range(width)]
             return result
 
-        def steps(k: IndexLike, *sums: Operand) -> list[Operand]:
+        def steps(k: Position, *sums: Operand) -> list[Operand]:
             new: list[Operand] = []
             for chain in range(chains):
                 new += step(k + chain, sums[chain * in_flight : (chain + 1) * in_flight])
@@ -193,8 +198,8 @@ class _Contraction:
             sums = [self.b.add(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
         return loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
 
-    def _left(self, u: IndexLike, k: IndexLike) -> Index:
+    def _left(self, u: Position, k: Position) -> Index:
         return self.a.index(u, k) if self.product.a_by_rows else self.a.index(k, u)
 
-    def _right(self, k: IndexLike, v: IndexLike) -> Index:
+    def _right(self, k: Position, v: Position) -> Index:
         return self.right.index(k, v) if self.product.b_by_rows else self.right.index(v, k)

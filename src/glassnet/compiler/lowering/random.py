@@ -1,8 +1,8 @@
-"""The shuffle of an epoch in native code: Philox4x32-10 and Fisher-Yates, word for word as in `core.random`."""
+"""The shuffle of an epoch in native code: Philox and Fisher-Yates, word for word as in `core.random`."""
 
 from __future__ import annotations
 
-from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike, Operand, Value
+from glassnet.compiler.loop_ir import Buffer, Builder, Index, Operand, Position, Value
 from glassnet.core.random import MULTIPLIERS, ROUNDS, WEYL
 
 _LOW = 0xFFFFFFFF
@@ -40,16 +40,16 @@ def lower_shuffle(
     low_epoch = b.iand(epoch, _LOW)
     blocks = b.lshr(b.iadd(count, 3), 2)
 
-    def draw(block: IndexLike) -> None:
+    def draw(block: Position) -> None:
         number = b.value_of(block)
         counter = (b.iand(number, _LOW), b.lshr(number, 32), low_epoch, stream)
         for lane, word in enumerate(philox_block(b, counter, key)):
             b.store(words, Index.of(block) * 4 + lane, b.trunc(word, "i32"))
 
-    def begin(i: IndexLike) -> None:
+    def begin(i: Position) -> None:
         b.store(order, i, b.trunc(b.value_of(i), "i32"))
 
-    def swap(t: IndexLike) -> None:
+    def swap(t: Position) -> None:
         # i runs from count - 1 down to 1 and trades places with floor(word_i (i + 1) / 2^32)
         i = b.isub(b.isub(count, 1), b.value_of(t))
         word = b.zext(b.load(words, Index.of(i)), "i64")

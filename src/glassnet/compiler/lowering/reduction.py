@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, Constant, IndexLike, Operand, Type
+from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Place
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, element_of
@@ -40,7 +40,9 @@ class _Rows:
             self.rows, self.columns = self.columns, self.rows
         widest = full or [node.inputs[0] for node in kernel.nodes if values.is_row_reduction(node)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
-        self.lanes = 1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in widest)
+        self.lanes = (
+            1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in widest)
+        )
         self.phase = self._phases()
 
     def _phases(self) -> dict[Node, int]:
@@ -62,20 +64,22 @@ class _Rows:
     def lower(self) -> None:
         """One loop over lines; within it the phases."""
 
-        def line(u: IndexLike) -> None:
+        def line(u: Position) -> None:
             self.evaluator.row_values = {}
             self._line(u)
 
         self.b.loop(0, self.rows, 1, line)
 
-    def _place(self, u: IndexLike, v: IndexLike, lanes: int) -> Place:
+    def _place(self, u: Position, v: Position, lanes: int) -> Place:
         return Place(v, u, lanes, "i") if self.transposed else Place(u, v, lanes, "j")
 
-    def _line(self, u: IndexLike) -> None:
+    def _line(self, u: Position) -> None:
         last = max(self.phase.values())
         kept: Place | None = None
         for phase in range(last + 1):
-            reductions = [node for node in self.kernel.nodes if self._reduces(node) and self.phase[node] == phase + 1]
+            reductions = [
+                node for node in self.kernel.nodes if self._reduces(node) and self.phase[node] == phase + 1
+            ]
             stores = [
                 node
                 for node in self.kernel.writes
@@ -103,7 +107,7 @@ class _Rows:
         return known[node]
 
     def _phase(
-        self, u: IndexLike, phase: int, reductions: Sequence[Node], stores: Sequence[Node], kept: Place | None
+        self, u: Position, phase: int, reductions: Sequence[Node], stores: Sequence[Node], kept: Place | None
     ) -> Place | None:
         """One pass along the line; the place is kept where the line is a single vector."""
         scalar_place = self._place(u, 0, 1)
@@ -114,7 +118,7 @@ class _Rows:
         starts = [self._start(node) for node in reductions]
         single = self.columns <= self.lanes
 
-        def chunk(v: IndexLike, sums: Sequence[Operand], valid: int) -> tuple[Place, list[Operand]]:
+        def chunk(v: Position, sums: Sequence[Operand], valid: int) -> tuple[Place, list[Operand]]:
             place = kept if single and kept is not None else self._place(u, v, self.lanes)
             self.evaluator.store_all(stores, place)
             return place, [
@@ -142,11 +146,13 @@ class _Rows:
     def _gather(self, node: Node, total: Operand, value: Operand, valid: int) -> Operand:
         maximum = node.op.name == "row_max"
         if valid < self.lanes:
-            mask = self.b.compare("lt", self.b.iota(self.lanes, "i32"), self.b.constant(valid, Type("i32", self.lanes)))
+            mask = self.b.compare(
+                "lt", self.b.iota(self.lanes, "i32"), self.b.constant(valid, Type("i32", self.lanes))
+            )
             value = self.b.select(mask, value, self._start(node))
         if isinstance(total, Constant):
             return value
-        # NOTE a NaN in an earlier vector of a long line is lost here; the exponentials of the line carry it on.
+        # NOTE a NaN in an earlier vector of a long line is lost here; the line's exponentials carry it on.
         return self.b.maximum(total, value) if maximum else self.b.add(total, value)
 
 
@@ -162,17 +168,20 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     chains = _COLUMN_CHAINS if rows >= 2 * _COLUMN_CHAINS else 1
     zero = b.zero(Type(element, lanes))
 
-    def column(j: IndexLike) -> None:
-        def several(i: IndexLike, *sums: Operand) -> list[Operand]:
+    def column(j: Position) -> None:
+        def several(i: Position, *sums: Operand) -> list[Operand]:
             return [
-                b.add(total, evaluator.value(x, Place(i + chain, j, lanes))) for chain, total in enumerate(sums)
+                b.add(total, evaluator.value(x, Place(i + chain, j, lanes)))
+                for chain, total in enumerate(sums)
             ]
 
         whole = rows // chains * chains
         sums = list(b.short_loop(0, whole, chains, several, [zero] * chains))
         while len(sums) > 1:
             sums = [b.add(sums[k], sums[k + 1]) for k in range(0, len(sums), 2)]
-        (total,) = b.short_loop(whole, rows, 1, lambda i, total: [b.add(total, evaluator.value(x, Place(i, j, lanes)))], sums)
+        (total,) = b.short_loop(
+            whole, rows, 1, lambda i, total: [b.add(total, evaluator.value(x, Place(i, j, lanes)))], sums
+        )
         place = Place(0, j, lanes)
         place.known[anchor] = total
         evaluator.store_all(kernel.writes, place)

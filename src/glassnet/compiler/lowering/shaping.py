@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, IndexLike, Operand, Type
+from glassnet.compiler.loop_ir import Builder, Operand, Position, Type
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
-
 
 _SMALL = 4  # rows and columns of a matrix that is turned element by element
 
 
 def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
-    """The other way round of a stored matrix. Both buffers have whole blocks of lines, so no edge is special."""
+    """A stored matrix the other way round. Both buffers have whole blocks of lines: no edge is special."""
     assert kernel.anchor is not None  # a copy has the value that it copies
     source, target = layout.storages[kernel.anchor], layout.copies[kernel.anchor]
     lanes = cpu.lanes(source.buffer.element)
@@ -22,9 +21,10 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
     lines = -(-(source.shape[1] if source.transposed else source.shape[0]) // lanes)
     along = -(-(source.shape[0] if source.transposed else source.shape[1]) // lanes)
 
-    def block(line: IndexLike, start: IndexLike) -> None:
+    def block(line: Position, start: Position) -> None:
         rows = [
-            b.load(source.buffer, (line * lanes + r) * source.line + start * lanes, lanes) for r in range(lanes)
+            b.load(source.buffer, (line * lanes + r) * source.line + start * lanes, lanes)
+            for r in range(lanes)
         ]
         for r, column in enumerate(b.transpose_block(rows)):
             b.store(target.buffer, (start * lanes + r) * target.line + line * lanes, column)
@@ -42,5 +42,7 @@ def _copy_small(b: Builder, source: Storage, target: Storage, lanes: int) -> Non
         for place in reversed(range(rows if target.transposed else columns)):
             i, j = (place, line) if target.transposed else (line, place)
             element = b.load_splat(source.buffer, source.index(i, j), lanes)
-            vector = b.select(b.compare("le", positions, b.constant(place, Type("i32", lanes))), element, vector)
+            vector = b.select(
+                b.compare("le", positions, b.constant(place, Type("i32", lanes))), element, vector
+            )
         b.store(target.buffer, line * target.line, vector)

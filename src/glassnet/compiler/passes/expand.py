@@ -1,4 +1,4 @@
-"""Expand: vector functions become elementwise ops and row reductions, so that their parts can be shared and fused.
+"""Expand: vector functions become elementwise ops and row reductions, whose parts can be shared and fused.
 
 softmax(z) and the cross-entropy of the same z share the maximum, the exponentials and their sum once the
 common subexpressions are merged.
@@ -98,7 +98,9 @@ def _thin_product(node: Node) -> Node | None:
     order = out + "".join(label for label in x_labels if label not in out)
     if len(order) > 2:
         raise UncompilableError(f"the product {node.attributes['spec']} is not compiled yet.")
-    product = make("multiply", _aligned(x, x_labels, order, node), _aligned(y, y_labels, order, node), like=node)
+    product = make(
+        "multiply", _aligned(x, x_labels, order, node), _aligned(y, y_labels, order, node), like=node
+    )
     if len(order) == len(out):
         return product
     return make("sum", product, axes=tuple(range(len(out), len(order))), keepdims=False, like=node)

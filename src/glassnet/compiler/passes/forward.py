@@ -1,8 +1,8 @@
 """Forward: what was just stored is not loaded again, where straight-line code makes that plain.
 
 In the smallest networks every loop is written out, and a step would pass its numbers on through memory at ten
-cycles a hand-over. Loads from fixed places take the value that was stored or loaded there before; an element of a
-stored vector is taken out of its register. Stores that nobody reads are dropped.
+cycles a hand-over. Loads from fixed places take the value that was stored or loaded there before; an element
+of a stored vector is taken out of its register. Stores that nobody reads are dropped.
 """
 
 from __future__ import annotations
@@ -77,13 +77,17 @@ class _Forwarder:
                 case Load():
                     result.extend(self._load(statement, contents))
                 case Store():
-                    statement = replace(statement, value=self.operand(statement.value), index=self._index(statement.index))
+                    statement = replace(
+                        statement, value=self.operand(statement.value), index=self._index(statement.index)
+                    )
                     self._store(statement, contents)
                     result.append(statement)
                 case Loop():
                     result.append(self._loop(statement, contents))
                 case If():
-                    inner = self.body(statement.body, {buffer: dict(held) for buffer, held in contents.items()})
+                    inner = self.body(
+                        statement.body, {buffer: dict(held) for buffer, held in contents.items()}
+                    )
                     self._forget(statement.body, contents)
                     result.append(replace(statement, condition=self.operand(statement.condition), body=inner))
         return tuple(result)
@@ -91,7 +95,9 @@ class _Forwarder:
     def _index(self, index: Index) -> Index:
         # a replaced value in an index can only be another value: constants were folded when it was made
         terms = [(self.operand(value), factor) for value, factor in index.terms]
-        return Index(tuple((value, factor) for value, factor in terms if isinstance(value, Value)), index.constant)
+        return Index(
+            tuple((value, factor) for value, factor in terms if isinstance(value, Value)), index.constant
+        )
 
     def _load(self, load: Load, contents: Contents) -> list[Statement]:
         load = replace(load, index=self._index(load.index))

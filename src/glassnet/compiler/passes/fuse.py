@@ -72,12 +72,12 @@ class _Fusion:
             if not is_elementwise(node) or node in outputs:
                 continue
             readers = self.consumers[node]
-            if node.dtype.kind == "b":
-                inlined.add(node)
-            elif (
+            if node.dtype.kind == "b" or (
                 node.op.name not in _COSTLY
                 and node.shape
-                and all(self._reads_in_place(node, reader) and level[reader] > level[node] for reader in readers)
+                and all(
+                    self._reads_in_place(node, reader) and level[reader] > level[node] for reader in readers
+                )
             ):
                 inlined.add(node)
         return inlined
@@ -118,14 +118,18 @@ class _Fusion:
         elif is_elementwise(node):
             self._place_elementwise(node, needed)
         else:
-            raise UncompilableError(f"the op {node.op.name} on shapes {[x.shape for x in node.inputs]} is not compiled yet.")
+            raise UncompilableError(
+                f"the op {node.op.name} on shapes {[x.shape for x in node.inputs]} is not compiled yet."
+            )
 
     def _place_elementwise(self, node: Node, needed: set[Kernel]) -> None:
         storage = self.values.storage(node)
         if storage == "scalar" or (storage == "column" and self._feeds_matrix(node)):
             # One value a row: it may stay in the kernel whose rows it describes.
             rows = node.shape[0] if storage == "column" else 1
-            kernel = self._joinable(needed, lambda k: k.kind == "rows" and k.space[0] == rows and bool(k.per_row))
+            kernel = self._joinable(
+                needed, lambda k: k.kind == "rows" and k.space[0] == rows and bool(k.per_row)
+            )
             if kernel:
                 self._join(kernel, node, needed, per_row=True)
                 return
@@ -140,7 +144,9 @@ class _Fusion:
         """True where a column is wanted, perhaps through other columns, by a matrix of the same rows."""
         for reader in self.consumers[node]:
             storage = self.values.storage(reader)
-            if is_elementwise(reader) and (storage == "matrix" or (storage == "column" and self._feeds_matrix(reader))):
+            if is_elementwise(reader) and (
+                storage == "matrix" or (storage == "column" and self._feeds_matrix(reader))
+            ):
                 return True
         return False
 
@@ -188,7 +194,9 @@ class _Fusion:
         outputs = {self.values.base(node) for node in self.graph.outputs}
         for kernel in self.kernels:
             mine = set(kernel.nodes)
-            kernel.reads = tuple(dict.fromkeys(x for node in kernel.nodes for x in self.leaves(node) if x not in mine))
+            kernel.reads = tuple(
+                dict.fromkeys(x for node in kernel.nodes for x in self.leaves(node) if x not in mine)
+            )
         wanted = outputs.union(*(kernel.reads for kernel in self.kernels))
         for kernel in self.kernels:
             kernel.writes = tuple(node for node in kernel.nodes if node in wanted)
@@ -200,7 +208,9 @@ class _Fusion:
         """Orders the kernel that overwrites `source` behind all that read it."""
         writer = self.home.get(output)
         if writer is None or self.values.storage(output) != self.values.storage(source):
-            raise UncompilableError("a carried value that is not computed afresh in each step is not compiled yet.")
+            raise UncompilableError(
+                "a carried value that is not computed afresh in each step is not compiled yet."
+            )
         operands = writer.anchor.inputs if writer.anchor else ()
         if source in operands or (writer.kind == "rows" and writer.per_row):
             raise UncompilableError("an update that reads its parameter across elements is not compiled yet.")
@@ -211,7 +221,7 @@ class _Fusion:
 
 
 def order(kernels: Sequence[Kernel], before: dict[Kernel, set[Kernel]]) -> list[Kernel]:
-    """The kernels sorted so that each comes after those it must follow; as written where it does not matter."""
+    """The kernels, each behind those it must follow; as written where it does not matter."""
     remaining, done, result = list(kernels), set[Kernel](), list[Kernel]()
     while remaining:
         ready = next((kernel for kernel in remaining if before[kernel] <= done), None)

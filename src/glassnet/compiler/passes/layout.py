@@ -52,7 +52,7 @@ class Storage:
 
 @dataclass
 class Product:
-    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], with v along the lines of out and b."""
+    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], v along the lines of out and b."""
 
     a: Node
     b: Node
@@ -106,7 +106,9 @@ def plan_layout(
         layout.storages[output] = layout.storages[source]
     for node in flipped:
         name = f"flipped_{layout.storages[node].buffer.name}"
-        layout.copies[node] = _storage(node, values, builder, lanes, name, not classes.is_transposed(node), True)
+        layout.copies[node] = _storage(
+            node, values, builder, lanes, name, not classes.is_transposed(node), True
+        )
     layout.kernels = _with_copies(kernels, layout)
     return layout
 
@@ -146,7 +148,11 @@ class _Classes:
     """Matrices that must lie the same way, and which way that is."""
 
     def __init__(
-        self, kernels: Sequence[Kernel], values: Values, fixed: Iterable[Node], same_memory: Mapping[Node, Node]
+        self,
+        kernels: Sequence[Kernel],
+        values: Values,
+        fixed: Iterable[Node],
+        same_memory: Mapping[Node, Node],
     ) -> None:
         self.values = values
         self.parent: dict[Node, Node] = {}
@@ -199,7 +205,7 @@ class _Classes:
         """Settles every class and fills in the products; the nodes that need a transposed copy."""
         with_inputs = {self.find(node) for node in self.values.graph.inputs}
         contractions = [kernel for kernel in kernels if kernel.kind == "contraction"]
-        # First the products whose results are made here: they lie row by row, and their right operands follow.
+        # First the products whose results are made here: they lie row by row, and their operands follow.
         for own in (False, True):
             for kernel in contractions:
                 assert kernel.anchor is not None  # contractions have one

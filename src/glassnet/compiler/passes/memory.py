@@ -13,8 +13,8 @@ ALIGNMENT = 64
 def plan_memory(persistent: Iterable[Buffer], lifetimes: Mapping[Buffer, tuple[int, int]]) -> int:
     """Sets the offset of every buffer and returns the size of the arena in bytes.
 
-    `persistent` buffers keep their place for themselves; the others live from their first kernel to their last
-    and take the lowest place that is free all that time.
+    `persistent` buffers keep their place for themselves; the others live from their first kernel to their
+    last and take the lowest place that is free all that time.
     """
     top = 0
     for buffer in persistent:
@@ -24,9 +24,7 @@ def plan_memory(persistent: Iterable[Buffer], lifetimes: Mapping[Buffer, tuple[i
     end = top
     for buffer, (first, last) in sorted(lifetimes.items(), key=lambda item: item[1]):
         size, start = size_in_bytes(buffer), top
-        alive = sorted(
-            (begin, stop) for born, died, begin, stop in placed if born <= last and first <= died
-        )
+        alive = sorted((begin, stop) for born, died, begin, stop in placed if born <= last and first <= died)
         for begin, stop in alive:
             if start + size <= begin:
                 break

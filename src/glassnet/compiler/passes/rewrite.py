@@ -63,7 +63,7 @@ def apply_rules(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Graph:
     return graph.map_nodes(rewrite)
 
 
-# The largest element along the last axis: what softmax and logsumexp shift by. It exists inside the compiler alone.
+# The largest element along the last axis: what softmax and logsumexp shift by; known to the compiler alone.
 ROW_MAX = Op(
     "row_max",
     value=lambda xp, x: xp.max(x, axis=-1, keepdims=True),

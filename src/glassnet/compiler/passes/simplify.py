@@ -30,7 +30,11 @@ def merge_equal(graph: Graph) -> Graph:
         if node.op.name == "constant":
             key: Hashable = ("constant", node.dtype, node.shape, node.value.tobytes())
         else:
-            key = (node.op.name, inputs, tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())))
+            key = (
+                node.op.name,
+                inputs,
+                tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())),
+            )
         if key not in first:
             changed = inputs != node.inputs
             first[key] = (

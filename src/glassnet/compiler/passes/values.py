@@ -13,6 +13,7 @@ from __future__ import annotations
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
+
 def is_elementwise(node: Node) -> bool:
     """True for ops that compute each element from the same place of their inputs, broadcasting included."""
     return node.op.broadcasts or node.op.name in ("one_hot", "broadcast_to")
@@ -50,7 +51,7 @@ class Values:
         return node
 
     def is_row_reduction(self, node: Node) -> bool:
-        """True for what takes each row of its space to one value: a sum, a maximum, a packing of single values."""
+        """True for what takes each row of its space to one value: a sum, a maximum, a packing."""
         if node.op.name == "sum":
             x, axes = node.inputs[0], node.attributes["axes"]
             return axes == (len(x.shape) - 1,) or (axes == (0,) and self._storage[x] == "column")
@@ -89,7 +90,9 @@ class Values:
             return "row" if rank else "scalar"
         if node in self.inputs or is_contraction(node) or node.op.name in ("constant", "one_hot"):
             return "matrix"
-        if node.op.name in ("reshape", "row_max") or (node.op.name == "sum" and node.attributes["axes"] == (1,)):
+        if node.op.name in ("reshape", "row_max") or (
+            node.op.name == "sum" and node.attributes["axes"] == (1,)
+        ):
             return "column" if node.shape[1] == 1 else "matrix"
         if is_elementwise(node) and node.shape[1] == 1:
             same = [x for x in node.inputs if x.shape == node.shape]

@@ -12,6 +12,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import glassnet as gn
+import glassnet.numpy as gnp
+from glassnet.transforms.tracing import trace
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 FRAMEWORKS = {"glassnet": "glassnet", "jax": "jax", "torch": "torch", "sklearn": "sklearn"}
 
@@ -55,6 +59,23 @@ def test_a_case_that_cannot_be_run_fairly_is_refused(benchmark_module) -> None:
         replace(case, batch=5)
     with pytest.raises(ValueError, match="need a batch of all 1792 rows"):
         replace(case, epochs_per_call=2)
+
+
+def test_the_eager_function_has_twenty_operations(benchmark_module) -> None:
+    eager = benchmark_module("eager")
+    graph, _ = trace(lambda x: eager.twenty(x, gnp), np.float64(0.7))
+    assert sum(node.op.name not in ("input", "constant") for node in graph.nodes) == 20
+
+
+def test_the_eager_worker_answers_with_its_gradients_and_a_time_for_each_input(benchmark_module) -> None:
+    eager = benchmark_module("eager")
+    process, greeting = eager.start("glassnet")
+    slope = gn.grad(lambda x: eager.twenty(x, gnp))(0.7)
+    assert greeting["values"][0] == float(slope)
+    times = eager.ask(process)
+    process.communicate()
+    assert len(times) == len(eager.INPUTS)
+    assert min(times) > 0
 
 
 def test_every_peer_module_imports_without_its_framework(benchmark_module) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from glassnet import numpy
+from glassnet import numpy, random
+from glassnet.execute import compile
 from glassnet.explain import derive
 from glassnet.nn import Dense
+from glassnet.ops.control import checkpoint, cond, while_loop
+from glassnet.ops.scan import scan
+from glassnet.ops.structural import stop_gradient
 from glassnet.optim import SGD, Adam
 from glassnet.persist import load
 from glassnet.train import Network
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.check import check_grads
+from glassnet.transforms.curvature import gauss_newton_product, hessian, hvp
+from glassnet.transforms.custom import custom
 from glassnet.transforms.derivatives import grad, jacobian, jvp, value_and_grad, vjp
+from glassnet.transforms.tracing import graph
 
 __version__ = "0.1.0"
 
@@ -20,13 +27,25 @@ __all__ = [
     "Dense",
     "Network",
     "check_grads",
+    "checkpoint",
+    "compile",
+    "cond",
+    "custom",
     "derive",
+    "gauss_newton_product",
     "grad",
+    "graph",
+    "hessian",
+    "hvp",
     "jacobian",
     "jvp",
     "load",
     "numpy",
+    "random",
+    "scan",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

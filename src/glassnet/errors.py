@@ -6,6 +6,8 @@ input from a defect in glassnet. Each also derives from the built-in exception t
 
 from __future__ import annotations
 
+from numpy.linalg import LinAlgError
+
 
 class GlassnetError(Exception):
     """Base of every error that glassnet raises on purpose; its text is one sentence for the user."""
@@ -27,8 +29,16 @@ class ConcretizationError(GlassnetError, TypeError):
     """The value of an array was asked for while only its shape is known (inside `vmap` or compilation)."""
 
 
+class LeakError(GlassnetError, RuntimeError):
+    """A traced array was used after the transform that made it had ended."""
+
+
 class VerificationError(GlassnetError, AssertionError):
     """A check of glassnet on itself or on a user's derivative failed; the sentence carries the numbers."""
+
+
+class MatrixError(GlassnetError, LinAlgError):
+    """A matrix that a factorisation does not take: singular, not positive definite, or not finite."""
 
 
 class ConfigurationError(GlassnetError, ValueError):

@@ -1,143 +1,44 @@
-"""Every op of the registry, held against calculations that share nothing with its declaration."""
+"""Every op of the registry, held against calculations that share nothing with its declaration.
+
+The cases stand in one table, `glassnet.transforms.cases`: an op that is not elementwise has a line in its
+SPECIAL, an op with a kink one in its KINKS, an op with floating results for integers is named in FLOATING.
+"""
 
 from __future__ import annotations
 
-import itertools
-import string
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.core.dtype import FLOAT32, FLOAT64, is_floating
-from glassnet.core.op import Constant, Elementwise, Op
-from glassnet.core.random import Key, uniform
+from glassnet.core.dtype import FLOAT64, is_floating
+from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Enclosing, Linear, Op
 from glassnet.core.registry import OPS
 from glassnet.core.trace import placeholder, tracing
-
-LIMIT = 1e-9
-LEAVES = {"input", "constant"}  # they are given, never computed
-
-
-@dataclass(frozen=True)
-class Case:
-    """One application of an op."""
-
-    inputs: tuple[np.ndarray, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    def moving(self) -> list[int]:
-        return [i for i, x in enumerate(self.inputs) if is_floating(x.dtype)]
-
-
-def draw(stream: int, shape: tuple[int, ...], low: float = -2.0, high: float = 2.0) -> np.ndarray:
-    return uniform(Key(20, stream), shape, low, high)
-
-
-X, V, W = draw(1, (3, 4)), draw(2, (4,)), draw(3, (2, 3, 4))
-SHARES = np.array([[0.2, 0.3, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-
-# Ops with attributes, with inputs that are not plain numbers, or of other than elementwise shape.
-SPECIAL: dict[str, list[Case]] = {
-    "leaky_relu": [Case((X,), {"slope": 0.1})],
-    "where": [Case((X > 0, draw(4, (3, 4)), draw(5, (3, 4)))), Case((V > 0, X, draw(6, ())))],
-    "softmax": [Case((X,)), Case((V,)), Case((np.zeros((0, 3)),))],
-    "softmax_cross_entropy": [Case((X, SHARES)), Case((V, SHARES[0])), Case((np.zeros((0, 3)),) * 2)],
-    "sigmoid_cross_entropy": [Case((X, draw(7, (3, 4), 0.0, 1.0))), Case((X, draw(8, (4,), 0.0, 1.0)))],
-    "one_hot": [Case((np.array([2, 0, 7, -1]),), {"classes": 3, "dtype": FLOAT64})],
-    "contract": [
-        Case((X, V), {"spec": "ij,j->i"}),
-        Case((X, draw(9, (4, 2))), {"spec": "ij,jk->ki"}),
-        Case((V, V), {"spec": "j,j->"}),
-        Case((V, draw(10, (3,))), {"spec": "i,j->ij"}),
-        Case((W, draw(11, (2, 4, 5))), {"spec": "bij,bjk->bik"}),
-        Case((np.zeros((0, 3)), np.zeros((3, 2))), {"spec": "ij,jk->ik"}),
-        Case((np.zeros((2, 0)), np.zeros((0, 2))), {"spec": "ij,jk->ik"}),
-    ],
-    "getitem": [
-        Case((W,), {"index": (1,)}),
-        Case((W,), {"index": (slice(None), slice(None, None, 2), -1)}),
-        Case((X,), {"index": (None, Ellipsis, slice(3, 0, -2))}),
-        Case((X,), {"index": (slice(2, 2),)}),
-    ],
-    "scatter": [
-        Case((V,), {"index": (1,), "shape": (3, 4)}),
-        Case((draw(12, ()),), {"index": (2, 0), "shape": (3, 4)}),
-    ],
-    "sum": [
-        Case((W,), {"axes": (0, 2), "keepdims": False}),
-        Case((W,), {"axes": (1,), "keepdims": True}),
-        Case((draw(13, ()),), {"axes": (), "keepdims": False}),
-        Case((np.zeros((0, 3)),), {"axes": (0,), "keepdims": False}),
-    ],
-    "logsumexp": [
-        Case((W,), {"axes": (0, 2), "keepdims": False}),
-        Case((W,), {"axes": (1,), "keepdims": True}),
-        Case((np.zeros((0, 3)),), {"axes": (1,), "keepdims": False}),
-    ],
-    "reshape": [Case((W,), {"shape": (4, 6)}), Case((np.zeros((0, 3)),), {"shape": (3, 0)})],
-    "transpose": [Case((W,), {"axes": (2, 0, 1)}), Case((X,), {"axes": (1, 0)})],
-    "broadcast_to": [
-        Case((draw(14, (3, 1)),), {"shape": (2, 3, 4)}),
-        Case((draw(15, ()),), {"shape": (2,)}),
-        Case((draw(16, (1,)),), {"shape": (0,)}),
-    ],
-    "concatenate": [
-        Case((X, draw(17, (1, 4)), draw(18, (0, 4))), {"axis": 0}),
-        Case((X, draw(19, (3, 2))), {"axis": 1}),
-    ],
-    "variable": [Case((X,))],
-    "stop_gradient": [Case((X,))],
-}
-
-# At a kink the slope is a convention: inputs, attributes, and d out / d x_i for each input.
-KINKS: dict[str, tuple[tuple[float, ...], dict[str, Any], tuple[float, ...]]] = {
-    "relu": ((0.0,), {}, (0.0,)),
-    "leaky_relu": ((0.0,), {"slope": 0.1}, (0.1,)),
-    "abs": ((0.0,), {}, (0.0,)),
-    "sign": ((0.0,), {}, (0.0,)),
-    "maximum": ((1.5, 1.5), {}, (1.0, 0.0)),
-    "minimum": ((1.5, 1.5), {}, (1.0, 0.0)),
-    "power": ((-2.0, 3.0), {}, (12.0, 0.0)),
-}
-
-
-# Their results are floating whatever they are given.
-FLOATING = {
-    *("cos", "divide", "exp", "expm1", "leaky_relu", "log", "log1p", "logsumexp", "sigmoid", "sin"),
-    *("sigmoid_cross_entropy", "softmax", "softmax_cross_entropy", "softplus", "sqrt", "tanh"),
-}
-
-
-def arity(op: Op) -> int:
-    names = {name for _, name, _, _ in string.Formatter().parse(op.formula.template) if name}
-    return sum(name.isdigit() for name in names)
-
-
-def elementwise_case(op: Op, shapes: list[tuple[int, ...]]) -> Case:
-    ranges = op.samples or ((-2.0, 2.0),) * arity(op)
-    return Case(tuple(draw(40 + i, s, *ranges[i]) for i, s in enumerate(shapes)))
-
-
-def cases(name: str) -> list[Case]:
-    op = OPS[name]
-    if name in SPECIAL:
-        return SPECIAL[name]
-    shapes = [(3, 4)] * arity(op)
-    result = [elementwise_case(op, shapes), elementwise_case(op, [()] * len(shapes))]
-    result.append(elementwise_case(op, [(0, 2)] * len(shapes)))
-    if len(shapes) == 2:
-        pairs = [((2, 1, 3), (4, 1)), ((), (3,)), ((1,), (2, 3)), ((3, 0), (1,))]
-        result += [elementwise_case(op, list(order)) for pair in pairs for order in (pair, pair[::-1])]
-    return result
-
+from glassnet.errors import VerificationError
+from glassnet.transforms.cases import FLOATING, KINKS, LEAVES, SPECIAL, Case, arity, cases
+from glassnet.transforms.certify import (
+    LIMIT,
+    ROUNDING,
+    batching_error,
+    certify,
+    certify_all,
+    dtypes_of,
+    gradient_report,
+    has_reverse_mode,
+    in_dtype,
+    shape_rule,
+    slopes_at_kink,
+)
 
 APPLIED = sorted(set(OPS) - LEAVES)
 ALL = [pytest.param(name, i, id=f"{name}-{i}") for name in APPLIED for i in range(len(cases(name)))]
 MOVING = [name for name in APPLIED if not isinstance(OPS[name].derivative, Constant)]
 DIFFERENTIABLE = [p for p in ALL if p.values[0] in MOVING]
+REVERSIBLE = [p for p in DIFFERENTIABLE if has_reverse_mode(OPS[p.values[0]])]
+ENCLOSING = [name for name in APPLIED if isinstance(OPS[name].derivative, Enclosing)]
 
 
 @pytest.mark.parametrize("name", APPLIED)
@@ -151,16 +52,21 @@ def test_an_op_that_is_not_elementwise_has_cases_of_its_own(name: str) -> None:
 def test_both_modes_and_the_second_order_agree_with_an_independent_calculation(
     name: str, number: int
 ) -> None:
-    op, case = OPS[name], cases(name)[number]
-    report = gn.check_grads(lambda *x: op(*x, **case.attributes), *case.inputs, tolerance=LIMIT)
-    assert report.largest_error <= LIMIT
+    assert gradient_report(OPS[name], cases(name)[number]).largest_error <= LIMIT
 
 
-@pytest.mark.parametrize(("name", "number"), DIFFERENTIABLE)
+@pytest.mark.parametrize("name", ENCLOSING)
+def test_an_op_that_runs_a_graph_has_both_modes_or_says_why(name: str) -> None:
+    rule = OPS[name].derivative
+    assert isinstance(rule, Enclosing)
+    assert (rule.reverse is None) == bool(rule.reason)
+
+
+@pytest.mark.parametrize(("name", "number"), REVERSIBLE)
 def test_a_gradient_has_the_shape_and_dtype_of_its_argument(name: str, number: int) -> None:
     op, case = OPS[name], cases(name)[number]
-    for dtype in (FLOAT32, FLOAT64):
-        inputs = [x.astype(dtype) if is_floating(x.dtype) else x for x in case.inputs]
+    for dtype in dtypes_of(op):
+        inputs = in_dtype(case, dtype)
         wrt = tuple(case.moving())
         gradients = gn.grad(lambda *x: op(*x, **case.attributes).sum(), wrt)(*inputs)
         assert [(g.shape, g.dtype) for g in gradients] == [(inputs[i].shape, dtype) for i in wrt]
@@ -186,44 +92,23 @@ def test_a_constant_op_states_its_reason_and_has_no_slope(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in APPLIED if OPS[n].kinks != "none"])
 def test_the_slope_at_a_kink_is_the_declared_one(name: str) -> None:
     inputs, attributes, expected = KINKS[name]
-    slopes = gn.grad(lambda *x: OPS[name](*x, **attributes) * 1.0, tuple(range(len(inputs))))(*inputs)
-    assert tuple(float(s) for s in slopes) == expected
+    assert slopes_at_kink(OPS[name], inputs, attributes) == expected
 
 
 @pytest.mark.parametrize(("name", "number"), ALL)
 def test_vmap_is_a_python_loop(name: str, number: int) -> None:
-    op, case = OPS[name], cases(name)[number]
-    count = len(case.inputs)
-    for flags in itertools.product((False, True), repeat=count):
-        if not any(flags):
-            continue
-        # Two examples for each batched input: the sample, and the sample in reverse order.
-        batches = [
-            np.stack([x, np.flip(x).reshape(x.shape)]) if flag else x
-            for x, flag in zip(case.inputs, flags, strict=True)
-        ]
-        axes = tuple(0 if flag else None for flag in flags)
-        got = gn.vmap(lambda *x: op(*x, **case.attributes), in_axes=axes)(*batches)
-        loop = [
-            op(*(x[i] if flag else x for x, flag in zip(batches, flags, strict=True)), **case.attributes)
-            for i in range(2)
-        ]
-        np.testing.assert_allclose(got, np.stack(loop), rtol=1e-14, atol=1e-15)
+    assert batching_error(OPS[name], cases(name)[number]) <= ROUNDING
 
 
 @pytest.mark.parametrize(("name", "number"), ALL)
 def test_the_shape_rule_agrees_with_the_value(name: str, number: int) -> None:
-    op, case = OPS[name], cases(name)[number]
-    for dtype in (FLOAT32, FLOAT64):
-        inputs = [x.astype(dtype) if is_floating(x.dtype) else x for x in case.inputs]
-        with tracing():
-            node = op(*(placeholder(x.shape, x.dtype) for x in inputs), **case.attributes).node
-        value = np.asarray(op(*inputs, **case.attributes))
-        assert (node.shape, node.dtype) == (value.shape, value.dtype)
+    for dtype in dtypes_of(OPS[name]):
+        declared, actual = shape_rule(OPS[name], cases(name)[number], dtype)
+        assert declared == actual
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int64"])
-@pytest.mark.parametrize("name", APPLIED)
+@pytest.mark.parametrize("name", [name for name in APPLIED if name not in ENCLOSING])
 def test_integers_count_as_float64_where_the_result_is_floating(name: str, dtype: str) -> None:
     op, case = OPS[name], cases(name)[0]
     floats = [np.ceil(np.abs(x)) if is_floating(x.dtype) else x for x in case.inputs]
@@ -259,3 +144,90 @@ def test_the_declaration_reads_well(name: str) -> None:
         text = op.formula.template.format(*names, **case.attributes)
         assert "{" not in text
         assert all(word in text for word in names[: max(arity(op), 1)]) or arity(op) == 0
+
+
+# One op of each kind of derivative fact, and how to break it without the others noticing.
+def _scaled(rule: Any) -> Any:
+    return lambda *x, **options: rule(*x, **options) * (1 + 1e-6)
+
+
+def _negated(rule: Any) -> Any:
+    return lambda *x, **options: -rule(*x, **options)
+
+
+def _first_wrong(rules: Any, broken: Any) -> tuple[Any, ...]:
+    return (broken(rules[0]), *rules[1:])
+
+
+BROKEN = {
+    "a factor 1 + 1e-6, elementwise": ("tanh", lambda d: Elementwise(_first_wrong(d.partials, _scaled))),
+    "a sign, elementwise": ("exp", lambda d: Elementwise(_first_wrong(d.partials, _negated))),
+    "a factor 1 + 1e-6, linear": ("sum", lambda d: Linear(_scaled(d.transpose), d.arguments)),
+    "a sign, linear": ("reshape", lambda d: Linear(_negated(d.transpose), d.arguments)),
+    "a dropped transpose, linear": ("transpose", lambda d: Linear(_as_is, d.arguments)),
+    "a factor 1 + 1e-6, bilinear": ("contract", lambda d: Bilinear(_scaled(d.left), d.right)),
+    "a sign, bilinear": ("contract", lambda d: Bilinear(d.left, _negated(d.right))),
+    "a dropped transpose, bilinear": ("contract", lambda d: Bilinear(_untransposed, d.right)),
+    "a factor 1 + 1e-6, differential": ("logsumexp", lambda d: Differential(_scaled(d.formula))),
+    "a sign, differential": ("softmax", lambda d: Differential(_negated(d.formula))),
+    "a factor 1 + 1e-6, the rest of a linear op": (
+        "solve",
+        lambda d: Linear(d.transpose, d.arguments, _scaled(d.rest)),
+    ),
+    "a sign, the rest of a linear op": (
+        "solve",
+        lambda d: Linear(d.transpose, d.arguments, _negated(d.rest)),
+    ),
+    "a derivative declared away": ("sin", lambda d: Constant("nobody looks")),
+}
+
+
+def _as_is(position: int, cotangent: Any, inputs: Any, **_: Any) -> Any:
+    return cotangent.reshape(*inputs[0].shape)
+
+
+def _untransposed(cotangent: Any, x: Any, y: Any, *, spec: str) -> Any:
+    return cotangent @ y  # for x @ y it should be y transposed
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_rule_is_caught(fault: str) -> None:
+    name, wrong = BROKEN[fault]
+    op, examples = OPS[name], cases(name)
+    if "transpose" in fault:
+        square = np.array([[1.0, 2.0], [3.0, 5.0]])
+        examples = [Case((square,), {"axes": (1, 0)})]
+        if name == "contract":
+            examples = [Case((square, square + 1), {"spec": "ij,jk->ik"})]
+    broken = replace(op, derivative=wrong(op.derivative))
+    if not isinstance(broken.derivative, Constant):
+        assert certify(op, examples).passed
+        assert not certify(broken, examples).passed
+    with pytest.raises(VerificationError, match="A derivative is wrong"):
+        gradient_report(broken, examples[0])
+
+
+def test_a_wrong_shape_rule_and_a_wrong_batch_rule_are_caught() -> None:
+    op: Op = OPS["reshape"]
+    no_batch = replace(op, batch=lambda inputs, batched, attributes: inputs[0] * 2.0)
+    assert any("vmap" in fault for fault in certify(no_batch, cases("reshape")).faults)
+    transposed = replace(op, infer=lambda x, *, shape: (shape[::-1], x.dtype))
+    assert any("shape rule" in fault for fault in certify(transposed, cases("reshape")).faults)
+
+
+def test_a_kink_that_is_not_the_declared_one_is_caught() -> None:
+    op = OPS["maximum"]
+    partials = op.derivative.partials  # type: ignore[union-attr]
+    swapped = replace(op, derivative=Elementwise(partials[::-1]))
+    assert any("at its kink" in fault for fault in certify(swapped, cases("maximum")).faults)
+
+
+def test_every_op_has_a_certificate() -> None:
+    certificates = certify_all()
+    assert [certificate.name for certificate in certificates] == APPLIED
+    assert {c.name: c.faults for c in certificates if not c.passed} == {}
+    for certificate in certificates:
+        assert (certificate.reason != "") == isinstance(OPS[certificate.name].derivative, Constant)
+        orders = 0 if certificate.reason else 2
+        backwards = orders if has_reverse_mode(OPS[certificate.name]) else 0
+        assert (len(certificate.forward), len(certificate.reverse)) == (orders, backwards)

@@ -53,7 +53,10 @@ def test_a_function_of_numpys_name_has_numpys_value(ours: Any, numpys: Any) -> N
     ("sentence", "call"),
     [
         ("at least one dimension", lambda: gnp.matmul(2.0, A)),
-        (r"stacks of shapes \(2, 3, 4\) and \(3, 4, 2\)", lambda: gnp.matmul(A, A.reshape(3, 4, 2))),
+        (
+            r"shapes \(2, 3, 4\) and \(3, 4, 2\) pairs an axis of 2 with one of 3",
+            lambda: gnp.matmul(A, A.reshape(3, 4, 2)),
+        ),
         (r"repeats a label", lambda: gnp.contract(A[0], A[0], "ii,ij->j")),
         (r"keep or pair every label", lambda: gnp.contract(A[0], A[0], "ij,ik->k")),
         (

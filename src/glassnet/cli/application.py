@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from glassnet import __version__
+from glassnet.cli.check import check
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.predict import predict
 from glassnet.cli.train import train
@@ -25,7 +26,7 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-for _command in (train, predict, evaluate):
+for _command in (train, predict, evaluate, check):
     app.command(_command)
 
 

@@ -14,6 +14,7 @@ NDArray = npt.NDArray[Any]
 
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
+INT8: DType = np.dtype(np.int8)
 INT32: DType = np.dtype(np.int32)
 INT64: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)

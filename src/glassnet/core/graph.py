@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import linecache
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,48 @@ class Graph:
             seen.add(node)
         return self
 
+    def run(self, inputs: Sequence[Any], step: Callable[[Node, list[Any]], Any]) -> list[Any]:
+        """The outputs for these inputs: `step(node, inputs)` makes each node between (constants included).
+
+        A result is dropped after its last use, so memory is bounded by what is alive.
+        """
+        values: dict[Node, Any] = dict(zip(self.inputs, inputs, strict=True))
+        for node, forgotten in self._schedule:
+            values[node] = step(node, [values[x] for x in node.inputs])
+            for x in forgotten:
+                del values[x]
+        return [values[node] for node in self.outputs]
+
+    @cached_property
+    def _schedule(self) -> list[tuple[Node, tuple[Node, ...]]]:
+        # Every node to make, and the values that nobody asks for after it.
+        last_use = {x: node for node in self.nodes for x in node.inputs}
+        kept = {*self.outputs, *self.inputs}
+        inputs = set(self.inputs)
+        return [
+            (node, tuple(x for x in dict.fromkeys(node.inputs) if last_use[x] is node and x not in kept))
+            for node in self.nodes
+            if node not in inputs
+        ]
+
+    def evaluate(self, inputs: Sequence[Any], xp: Any) -> list[Any]:
+        """The outputs over an array-API namespace: each op computed by its own value rule."""
+
+        def step(node: Node, arguments: list[Any]) -> Any:
+            if node.op.name == "constant":
+                return xp.asarray(node.value)
+            return node.op.value(xp, *arguments, **node.attributes)
+
+        return self.run(inputs, step)
+
+    def apply(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs with every op applied again: on traced inputs the graph is put into another."""
+
+        def step(node: Node, arguments: list[Any]) -> Any:
+            return node.value if node.op.name == "constant" else node.op(*arguments, **node.attributes)
+
+        return self.run(inputs, step)
+
     def consumers(self) -> dict[Node, list[Node]]:
         """For every node the nodes that read it, in topological order."""
         result: dict[Node, list[Node]] = {node: [] for node in (*self.inputs, *self.nodes)}
@@ -176,25 +219,50 @@ class Graph:
         for node, number in numbers.items():
             inputs = [numbers[x] for x in node.inputs if x in numbers]
             data = node.value.tobytes().hex() if node.op.name == "constant" else ""
-            lines.append(f"{number} {node.op.name} {inputs} {dict(node.attributes)} {node.shape} {node.dtype} {data}")
+            attributes = {
+                key: value.signature() if isinstance(value, Graph) else value
+                for key, value in node.attributes.items()
+            }
+            lines.append(f"{number} {node.op.name} {inputs} {attributes} {node.shape} {node.dtype} {data}")
         outputs = [numbers[node] for node in self.outputs]
         return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
 
     def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        """One line a node: its number, its type, the op on its operands, and the user's line it came from."""
         names = dict(zip(self.inputs, self.input_names, strict=True))
-        lines = [f"graph({', '.join(f'{name}: {_type(node)}' for node, name in names.items())})"]
-        for number, node in enumerate(node for node in self.nodes if node not in names):
-            names[node] = f"%{number}"
-            arguments = ", ".join(names[source] for source in node.inputs)
-            options = ", ".join(f"{key}={value}" for key, value in node.attributes.items())
-            call = f"{node.op.name}({'; '.join(part for part in (arguments, options) if part)})"
-            if node.op.name == "constant":
-                call = f"constant {_summary(node.value)}"
+        made = [node for node in self.nodes if node not in names]
+        names |= {node: f"%{number}" for number, node in enumerate(made)}
+        calls = {node: _call(node, names) for node in made}
+        left = max((len(names[node]) + len(_type(node)) for node in made), default=0)
+        right = min(max(map(len, calls.values()), default=0), LONGEST_ALIGNED)
+        lines = [f"graph({', '.join(f'{names[node]}: {_type(node)}' for node in self.inputs)})"]
+        for node in made:
+            gap = " " * (left - len(names[node]) - len(_type(node)))
             where = node.location
             comment = f"  # {where[0].rpartition('/')[2]}:{where[1]}  {node.source_line}" if where else ""
-            lines.append(f"  {names[node]}: {_type(node)} = {call}{comment}".rstrip())
+            lines.append(f"  {names[node]}: {_type(node)}{gap} = {calls[node]:<{right}}{comment}".rstrip())
+            for key, body in node.attributes.items():
+                if isinstance(body, Graph):
+                    heading, *rest = body._lines()
+                    lines += [f"      {key} = {heading}", *(f"      {line}" for line in rest)]
         lines.append(f"  return {', '.join(names[node] for node in self.outputs)}")
-        return "\n".join(lines)
+        return lines
+
+
+LONGEST_ALIGNED = 48  # longer calls push their comment to the right instead of all the others
+
+
+def _call(node: Node, names: Mapping[Node, str]) -> str:
+    if node.op.name == "constant":
+        return f"constant {_summary(node.value)}"
+    arguments = ", ".join(names[source] for source in node.inputs)
+    options = ", ".join(
+        f"{key}={value}" for key, value in node.attributes.items() if not isinstance(value, Graph)
+    )
+    return f"{node.op.name}({'; '.join(part for part in (arguments, options) if part)})"
 
 
 def _type(node: Node) -> str:

@@ -4,12 +4,13 @@ An op states its value, its shape rule, ONE derivative fact, how it takes a batc
 a formula. Forward mode, reverse mode, higher orders, what the backward pass keeps, the derivation text and
 the generated tests are all read off this record; nothing about an op is said twice.
 
-The derivative fact has five forms:
+The derivative fact has six forms:
 
     Elementwise    d out = sum_i partial_i * d x_i                 (partials in the op language)
     Linear         d out = op(d x)                                 (given: the transpose)
     Bilinear       d out = op(d x, y) + op(x, d y)                 (given: both transposes)
     Differential   d out = a formula linear in d x, in the op language
+    Enclosing      the op runs a graph of ops: its derivatives run derivatives of that graph
     Constant       d out = 0, for a stated reason
 
 Reverse mode needs no further fact: it transposes these linear maps.
@@ -46,10 +47,13 @@ class Linear:
     """Jointly linear in the inputs at `arguments` (None: all); the others are held fixed.
 
     `transpose(position, cotangent, inputs, **attributes)` is the cotangent of the input at `position`.
+    Where the others move as well, `rest(out, inputs, tangents, **attributes)` is the differential with
+    respect to them, as in `Differential`; it may use the op itself, on tangents at `arguments`.
     """
 
     transpose: Callable[..., Any]
     arguments: tuple[int, ...] | None = None
+    rest: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,23 @@ class Constant:
     reason: str
 
 
-Derivative = Elementwise | Linear | Bilinear | Differential | Constant
+@dataclass(frozen=True)
+class Enclosing:
+    """The op runs a graph of other ops, and so do its derivatives: they are handed the transform they need.
+
+    `forward(jvp_graph, out, inputs, tangents, **attributes)` is the tangent of `out`, and
+    `reverse(vjp_graph, out, inputs, cotangent, wanted, **attributes)` has one cotangent (or None) an input.
+    `batch(batch_graph, inputs, batched, attributes)` stands in place of the op's batch rule. Without
+    `reverse`, `reason` says why.
+    """
+
+    forward: Callable[..., Any]
+    reverse: Callable[..., list[Any]] | None
+    batch: Callable[..., Any]
+    reason: str = ""
+
+
+Derivative = Elementwise | Linear | Bilinear | Differential | Enclosing | Constant
 
 
 @dataclass(frozen=True)
@@ -131,7 +151,7 @@ class Op:
     @property
     def broadcasts(self) -> bool:
         """True for ops that work element by element and broadcast their inputs."""
-        return self.batch is None
+        return self.batch is None and not isinstance(self.derivative, Enclosing)
 
     def __call__(self, *inputs: Any, **attributes: Any) -> Any:
         """Applies the op: to plain arrays at once, to traced ones as a new node."""

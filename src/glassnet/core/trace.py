@@ -13,19 +13,22 @@ and an outer derivative cannot be confused.
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dis import opname
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.core.dtype import DType, NDArray, weak_dtype
 from glassnet.core.graph import Node, Source, describe
-from glassnet.core.registry import FUNCTIONS, OPS
+from glassnet.core.methods import Methods
+from glassnet.core.registry import FUNCTIONS, OPS, missing
 from glassnet.core.shape import Shape, size_of
-from glassnet.errors import ConcretizationError, DTypeError, GlassnetError, ShapeError
+from glassnet.errors import ConcretizationError, DTypeError, GlassnetError, LeakError, ShapeError
 
 if TYPE_CHECKING:
     from glassnet.core.op import Op
@@ -33,12 +36,18 @@ if TYPE_CHECKING:
 _depth: ContextVar[int] = ContextVar("open transforms", default=0)
 
 # NumPy's names for its ufuncs are ours but for these.
-_UFUNC_NAMES = {"true_divide": "divide", "absolute": "abs", "float_power": "power"}
+_UFUNC_NAMES = {
+    "true_divide": "divide",
+    "absolute": "abs",
+    "fabs": "abs",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+}
 
 _PYTHON_NUMBERS = (bool, int, float)  # not np.float64, which is a float to isinstance: its dtype is strong
 
 
-class Array:
+class Array(Methods):
     """A traced array: NumPy's operators, a shape, and (in eager transforms) a value.
 
     Users never make one; functions under `gn.grad`, `gn.vmap` or `gn.compile` receive them.
@@ -76,15 +85,10 @@ class Array:
         if self.node.value is None:
             raise ConcretizationError(
                 f"A value was asked for where only the shape {list(self.shape)} is known"
-                f"{describe(self.node.source)}; "
-                "inside vmap and compiled functions use where(condition, a, b) instead of `if`."
+                f"{describe(_user_frame())}; inside vmap, scan and compiled functions use "
+                "where(condition, a, b) or cond instead of `if`."
             )
         return self.node.value
-
-    @property
-    def T(self) -> Array:  # noqa: N802
-        """The array with its axes reversed."""
-        return FUNCTIONS["transpose"](self)
 
     def __repr__(self) -> str:
         known = "" if self.node.value is None else f" = {self.node.value}"
@@ -121,6 +125,18 @@ class Array:
     def __rpow__(self, other: Any) -> Array:
         return apply(OPS["power"], (other, self), {})
 
+    def __mod__(self, other: Any) -> Array:
+        return apply(OPS["remainder"], (self, other), {})
+
+    def __rmod__(self, other: Any) -> Array:
+        return apply(OPS["remainder"], (other, self), {})
+
+    def __floordiv__(self, other: Any) -> Array:
+        return apply(OPS["floor_divide"], (self, other), {})
+
+    def __rfloordiv__(self, other: Any) -> Array:
+        return apply(OPS["floor_divide"], (other, self), {})
+
     def __matmul__(self, other: Any) -> Array:
         return FUNCTIONS["matmul"](self, other)
 
@@ -155,24 +171,29 @@ class Array:
     def __ne__(self, other: object) -> Array:  # type: ignore[override]
         return apply(OPS["not_equal"], (self, other), {})
 
-    # Methods that NumPy users type.
-    def sum(self, axis: int | Iterable[int] | None = None, keepdims: bool = False) -> Array:
-        """The sum over `axis` (all axes by default)."""
-        return FUNCTIONS["sum"](self, axis, keepdims)
-
-    def reshape(self, *shape: int | tuple[int, ...]) -> Array:
-        """The same elements in another shape."""
-        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-        return FUNCTIONS["reshape"](self, wanted)
-
     def __getitem__(self, index: Any) -> Array:
         return FUNCTIONS["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
-            f"A traced array cannot be assigned to in place (x[{index!r}] = ...); "
-            "build the new array with where(...), stack([...]) or concatenate([...])."
+            f"A traced array cannot be assigned to in place, x[{index!r}] = ...{describe(_user_frame())}; "
+            "make a new one: x = glassnet.numpy.scatter(x, index, value), or where(mask, new, x)."
         )
+
+    # Masks and whole numbers.
+    def __and__(self, other: Any) -> Array:
+        return apply(OPS["bitwise_and"], (self, other), {})
+
+    def __or__(self, other: Any) -> Array:
+        return apply(OPS["bitwise_or"], (self, other), {})
+
+    def __xor__(self, other: Any) -> Array:
+        return apply(OPS["bitwise_xor"], (self, other), {})
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Array:
+        return apply(OPS["invert"], (self,), {})
 
     def __len__(self) -> int:
         if not self.shape:
@@ -187,6 +208,13 @@ class Array:
         return bool(self.value)
 
     def __float__(self) -> float:
+        frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        if opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR":
+            # NOTE array[i] = x makes NumPy ask for float(x), and the derivative would be lost without a word.
+            raise DTypeError(
+                f"A traced array cannot be put into a NumPy array{describe(_user_frame())}; "
+                "build the array of traced values with stack([...]) or where(...)."
+            )
         return float(self.value)
 
     def __int__(self) -> int:
@@ -196,16 +224,48 @@ class Array:
         """The one element as a Python number."""
         return self.value.item()
 
+    # NumPy's own functions on traced arrays: ours of the same name, or an error that says so.
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Array:
-        """NumPy's own functions on traced arrays: the op of the same name, or an error that says so."""
         name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
         implementation = OPS.get(name) or FUNCTIONS.get(name)
-        if method != "__call__" or options or implementation is None:
+        if implementation is None:
+            raise DTypeError(f"numpy.{name} does not work on a traced array: {missing(name, _public())}")
+        if method != "__call__" or options:
+            form = f".{method}" if method != "__call__" else f"(..., {'=..., '.join(options)}=...)"
             raise DTypeError(
-                f"numpy.{ufunc.__name__} does not work on a traced array in this form; "
-                "use the function of that name in glassnet.numpy."
+                f"numpy.{ufunc.__name__}{form} does not work on a traced array; "
+                f"glassnet.numpy.{name}(...) gives a new array."
             )
         return implementation(*inputs)
+
+    def __array_function__(
+        self, f: Callable[..., Any], types: Any, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        name = f.__name__
+        if name in ("shape", "ndim", "size"):
+            return getattr(args[0], name)
+        path = f"{f.__module__}.{name}"
+        implementation = FUNCTIONS.get(path.removeprefix("numpy.")) or FUNCTIONS.get(name) or OPS.get(name)
+        if implementation is None:
+            raise DTypeError(f"{path} does not work on a traced array: {missing(name, _public())}")
+        try:
+            inspect.signature(implementation).bind(*args, **options)
+        except TypeError as error:
+            raise DTypeError(
+                f"{path} does not work on a traced array in this form: glassnet.numpy.{name} {error}."
+            ) from None
+        return implementation(*args, **options)
+
+    def __array__(self, *_: Any, **__: Any) -> NDArray:
+        raise DTypeError(
+            f"NumPy asked for the numbers of a traced array{describe(_user_frame())}, "
+            "and its derivative would be lost; use the function in glassnet.numpy (stack([...]) puts "
+            "traced values into an array), or x.value for the numbers alone."
+        )
+
+
+def _public() -> list[str]:
+    return [*FUNCTIONS, *OPS]
 
 
 def apply(op: Op, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
@@ -242,6 +302,11 @@ def _as_nodes(inputs: tuple[Any, ...]) -> tuple[Node, ...]:
 def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -> Node:
     """A new node for `op`; errors of shape or dtype gain the user's line."""
     source = _user_frame()
+    if not _depth.get():
+        raise LeakError(
+            f"A traced array was used after its transform had ended{describe(source)}; "
+            "return it from the transformed function instead of keeping it."
+        )
     values: list[NDArray] = []
     try:
         for node in inputs:
@@ -255,12 +320,21 @@ def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -
     return Node(op, inputs, attributes, value.shape, value.dtype, value, source)
 
 
+def record(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any], value: NDArray | None) -> Array:
+    """The result of `op` as a new node whose value is known already, or whose shape alone is."""
+    nodes = tuple(as_array(x).node for x in inputs)
+    shape, dtype = op.infer(*nodes, **attributes) if value is None else (value.shape, value.dtype)
+    return Array(Node(op, nodes, attributes, shape, dtype, value, _user_frame()))
+
+
 def _clear_error(
     error: Exception, op: Op, inputs: Sequence[Node], attributes: Mapping[str, Any], source: Source | None
 ) -> GlassnetError:
     # The shape rule speaks more clearly than NumPy: where it complains as well, its sentence is taken.
     kind: type[GlassnetError] = DTypeError if isinstance(error, TypeError) else ShapeError
     sentence = f"{op.name} failed: {error}"
+    if isinstance(error, GlassnetError):  # a value rule that speaks for itself
+        kind, sentence = type(error), str(error)
     try:
         op.infer(*inputs, **attributes)
     except GlassnetError as clear:
@@ -304,13 +378,23 @@ def tracing() -> Generator[None]:
         _depth.reset(token)
 
 
+def is_tracing() -> bool:
+    """True while a transform is open."""
+    return _depth.get() > 0
+
+
 def release(x: Any) -> Any:
     """A result on its way out of a transform: a plain array of its own when no outer transform is open."""
     if _depth.get():
         return x
     value = x.node.value if type(x) is Array else x
+    if value is None:
+        raise LeakError(
+            "The result was made from a traced array whose transform had ended; "
+            "return it from that transform instead of keeping it."
+        )
     # NOTE a copy: two results may be one node, and the value of a broadcast is a read-only view.
-    return x if value is None else np.array(value)
+    return np.array(value)
 
 
 def reader() -> Callable[[Node], Any]:

@@ -66,6 +66,22 @@ def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
     return tuple(children) if structure.kind == "tuple" else children
 
 
+def paths(structure: Structure, name: str) -> list[str]:
+    """How each leaf of a tree called `name` is reached, as one would type it.
+
+    >>> paths(flatten({"w": [1, 2], "b": 3})[1], "p")
+    ["p['w'][0]", "p['w'][1]", "p['b']"]
+    """
+    if structure.kind == "leaf":
+        return [name]
+    keys = structure.keys if structure.kind == "dict" else range(len(structure.children))
+    return [
+        path
+        for key, child in zip(keys, structure.children, strict=True)
+        for path in paths(child, f"{name}[{key!r}]")
+    ]
+
+
 def tree_map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """`function` applied leaf by leaf to trees of one structure.
 

@@ -39,6 +39,48 @@ greater_equal = _comparison("greater_equal", ">=")
 equal = _comparison("equal", "==")
 not_equal = _comparison("not_equal", "!=")
 
+
+def _logical(name: str, template: str, summary: str) -> Any:
+    return elementwise(
+        name,
+        value=lambda xp, *inputs: getattr(xp, name)(*inputs),
+        reason="a truth value is piecewise constant",
+        result="bool",
+        formula=Formula(template, SUM - 6),
+        analytic=False,
+        source="definition",
+        summary=summary,
+    )
+
+
+logical_and = _logical("logical_and", "{0} and {1}", "True where both x and y are other than 0.")
+logical_or = _logical("logical_or", "{0} or {1}", "True where x or y is other than 0.")
+logical_xor = _logical("logical_xor", "{0} xor {1}", "True where one of x and y is 0 and the other is not.")
+logical_not = _logical("logical_not", "not {0}", "True where x is 0.")
+isnan = _logical("isnan", "isnan({0})", "True where x is not a number.")
+isinf = _logical("isinf", "isinf({0})", "True where x is infinite.")
+isfinite = _logical("isfinite", "isfinite({0})", "True where x is neither infinite nor NaN.")
+signbit = _logical("signbit", "signbit({0})", "True where x carries a minus sign, -0.0 included.")
+
+
+def _bitwise(name: str, template: str, summary: str) -> Any:
+    return elementwise(
+        name,
+        value=lambda xp, *inputs: getattr(xp, name)(*inputs),
+        reason="bits are whole numbers",
+        result="whole",
+        formula=Formula(template, SUM - 4),
+        analytic=False,
+        source="definition",
+        summary=summary,
+    )
+
+
+bitwise_and = _bitwise("bitwise_and", "{0} & {1}", "The bits that x and y share; of booleans, both.")
+bitwise_or = _bitwise("bitwise_or", "{0} | {1}", "The bits of x and of y; of booleans, either.")
+bitwise_xor = _bitwise("bitwise_xor", "{0} ^ {1}", "The bits in which x and y differ.")
+invert = _bitwise("invert", "~{0}", "The bits of x, each turned over; of booleans, not.")
+
 where = selection(
     "where",
     value=lambda xp, condition, x, y: xp.where(condition, x, y),

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import BOOL, FLOAT64, DType, is_floating
+from glassnet.core.dtype import BOOL, FLOAT64, INT8, DType, is_floating
 from glassnet.core.graph import Node
 from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Formula, Linear, Op, Partial
 from glassnet.core.registry import register
 from glassnet.core.shape import Shape, broadcast_shapes
+from glassnet.errors import DTypeError
 
 Infer = Callable[..., tuple[Shape, DType]]
 
@@ -29,7 +30,8 @@ def elementwise(
 
     `partials` are d out / d x_i as functions (out, *inputs, **attributes); or `reason` says why the
     derivative is zero. `result` is the dtype rule: "floating" (integers become float64), "same" (the
-    promoted type of the inputs) or "bool".
+    promoted type of the inputs), "number" (the same, but booleans count as 8-bit integers), "whole" (the
+    same, for integers and booleans alone) or "bool".
     """
     if partials is None:
         derivative = Constant(str(reason))
@@ -41,7 +43,12 @@ def elementwise(
         dtypes = [x.dtype for x in inputs]
         if result == "bool":
             return shape, BOOL
-        return shape, floating_dtype(*dtypes) if result == "floating" else np.result_type(*dtypes)
+        promoted: DType = np.result_type(*dtypes)
+        if result == "whole" and promoted.kind not in "biu":
+            raise DTypeError(f"{name} works on booleans and integers; it got {promoted} values.")
+        if result == "number" and promoted == BOOL:
+            return shape, INT8
+        return shape, floating_dtype(promoted) if result == "floating" else promoted
 
     rule = on_floats(value) if result == "floating" else value
     return register(Op(name, rule, infer, derivative, **facts))
@@ -64,10 +71,14 @@ def linear(
     infer: Infer,
     transpose: Callable[..., Any],
     arguments: tuple[int, ...] | None = None,
+    rest: Callable[..., Any] | None = None,
     **facts: Any,
 ) -> Op:
-    """Declares an op that is linear in its inputs; `transpose(position, cotangent, inputs, **attributes)`."""
-    return register(Op(name, value, infer, Linear(transpose, arguments), **facts))
+    """Declares an op that is linear in its inputs; `transpose(position, cotangent, inputs, **attributes)`.
+
+    Or in those at `arguments` alone; `rest` is the differential with respect to the others, if they move.
+    """
+    return register(Op(name, value, infer, Linear(transpose, arguments, rest), **facts))
 
 
 def bilinear(

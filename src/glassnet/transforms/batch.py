@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.graph import Node
+from glassnet.core.graph import Graph, Node
+from glassnet.core.op import Enclosing
 from glassnet.core.trace import Array, as_array, placeholder, release, tracing
 from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import ShapeError
@@ -23,6 +24,8 @@ from glassnet.transforms.tracing import replay
 
 def batch_node(node: Node, inputs: Sequence[Array], batched: Sequence[bool]) -> Array:
     """One node's op applied to inputs of which those flagged carry a leading batch axis."""
+    if isinstance(node.op.derivative, Enclosing):
+        return node.op.derivative.batch(batch_graph, inputs, batched, node.attributes)
     if node.op.batch is not None:
         return node.op.batch(inputs, batched, node.attributes)
     rank = len(node.shape)
@@ -45,6 +48,15 @@ def batch(outputs: Sequence[Node], examples: Mapping[Node, Array]) -> list[Array
     return [
         known[node] if node in known else broadcast_to(Array(node), (extent, *node.shape)) for node in outputs
     ]
+
+
+def batch_graph(graph: Graph, batched: Sequence[bool], extent: int) -> Graph:
+    """A graph of batches: the inputs flagged in `batched` and all outputs gain a leading axis."""
+    with tracing():
+        pairs = zip(graph.inputs, batched, strict=True)
+        examples = {x: placeholder((extent, *x.shape), x.dtype) for x, flag in pairs if flag}
+        outputs = [as_array(x).node for x in batch(graph.outputs, examples)]
+    return Graph.of((examples[x].node if x in examples else x for x in graph.inputs), outputs)
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
@@ -84,8 +96,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
                 found = sorted(extents) if extents else "none"
                 raise ShapeError(f"vmap needs one batch size for all arguments; it found {found}.")
             leaves, structure = flatten(f(*call))
-            results = batch([as_array(leaf).node for leaf in leaves], examples)
-        return unflatten(structure, [release(_move_first(x, out_axes)) for x in results])
+            batches = batch([as_array(leaf).node for leaf in leaves], examples)
+            results = [_move_first(x, out_axes) for x in batches]
+        return unflatten(structure, [release(x) for x in results])
 
     return batched
 

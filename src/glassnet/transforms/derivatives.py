@@ -1,4 +1,4 @@
-"""The derivatives that users ask for: grad, value_and_grad, jvp, vjp, jacobian.
+"""The derivatives of first order that users ask for: grad, value_and_grad, jvp, vjp, jacobian.
 
 All of them trace the function with concrete values, so Python's `if`, loops and recursion on values work,
 and all of them nest. Arguments may be trees (nested tuples, lists, dicts) of arrays.
@@ -27,7 +27,7 @@ from glassnet.transforms.transpose import pullback
 Wrt = int | str | tuple[int | str, ...]
 
 
-class _Call:
+class Call:
     """One call of f with fresh variables in place of the arguments named by `wrt`."""
 
     def __init__(
@@ -50,13 +50,13 @@ class _Call:
         self.variables.extend(x.node for x in fresh)
         return unflatten(structure, list(fresh))
 
-    def arrange(self, results: Sequence[Any]) -> Any:
+    def arrange(self, results: Sequence[Any], finish: Callable[[Any], Any] = release) -> Any:
         """One result for each variable, in the structure of the arguments."""
         remaining = list(results)
         trees: list[Any] = []
         for structure in self.structures:
             count = _leaf_count(structure)
-            trees.append(unflatten(structure, [release(x) for x in remaining[:count]]))
+            trees.append(unflatten(structure, [finish(x) for x in remaining[:count]]))
             remaining = remaining[count:]
         return trees[0] if self.single else tuple(trees)
 
@@ -89,8 +89,9 @@ def _find(
         return "named", which
     names = list(inspect.signature(f).parameters)
     if which not in names:
+        known = ", ".join(names) or "none"
         raise DifferentiationError(
-            f"wrt={which!r} names no argument of {_name(f)}; it has {', '.join(names)}."
+            f"wrt={which!r} names no argument of {_name(f)}; its arguments are {known}."
         )
     if names.index(which) >= len(args):
         raise DifferentiationError(f"wrt={which!r}: {_name(f)} was called without its argument {which!r}.")
@@ -116,8 +117,8 @@ def _differentiable(leaf: Any, which: int | str) -> Any:
     return leaf
 
 
-def _filled(results: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
-    # Where nothing depends on a variable the derivative is zero.
+def filled(results: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
+    """Derivatives with zeros where nothing depends on a variable."""
     return [
         np.zeros(node.shape, node.dtype) if x is None else x for x, node in zip(results, nodes, strict=True)
     ]
@@ -157,10 +158,10 @@ def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with tracing():
-            call = _Call(f, wrt, args, kwargs)
-            out = _scalar(call.out, f)
+            call = Call(f, wrt, args, kwargs)
+            out = scalar_result(call.out, f)
             one = np.ones((), out.dtype)
-            results = _filled(pullback([out.node], call.variables, [one], reader()), call.variables)
+            results = filled(pullback([out.node], call.variables, [one], reader()), call.variables)
         return release(out), call.arrange(results)
 
     return wrapped
@@ -183,7 +184,8 @@ def grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
     return wrapped
 
 
-def _scalar(out: Any, f: Callable[..., Any]) -> Array:
+def scalar_result(out: Any, f: Callable[..., Any]) -> Array:
+    """What `f` returned, which a gradient needs to be one scalar."""
     leaves, _ = flatten(out)
     if len(leaves) != 1 or np.shape(leaves[0]) != ():
         form = f"shape {np.shape(leaves[0])}" if len(leaves) == 1 else f"{len(leaves)} arrays"
@@ -206,12 +208,12 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     Source: Wengert (1964); Griewank and Walther (2008), section 3.1.
     """
     with tracing():
-        call = _Call(f, tuple(range(len(primals))), tuple(primals), {})
+        call = Call(f, tuple(range(len(primals))), tuple(primals), {})
         seeds = _seeds(list(tangents), call.variables, "tangent", "primal")
         leaves, structure = flatten(call.out)
         outs = [as_array(leaf) for leaf in leaves]
         nodes = [x.node for x in outs]
-        slopes = _filled(pushforward(nodes, dict(zip(call.variables, seeds, strict=True)), reader()), nodes)
+        slopes = filled(pushforward(nodes, dict(zip(call.variables, seeds, strict=True)), reader()), nodes)
     return (
         unflatten(structure, [release(x) for x in outs]),
         unflatten(structure, [release(x) for x in slopes]),
@@ -226,7 +228,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     array([2., 6.])
     """
     with tracing():
-        call = _Call(f, tuple(range(len(primals))), primals, {})
+        call = Call(f, tuple(range(len(primals))), primals, {})
         leaves, structure = flatten(call.out)
         outs = [as_array(leaf) for leaf in leaves]
 
@@ -235,7 +237,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     def transposed(cotangent: Any) -> tuple[Any, ...]:
         with tracing():
             seeds = _seeds(cotangent, nodes, "cotangent", "value")
-            results = _filled(pullback(nodes, call.variables, seeds, reader()), call.variables)
+            results = filled(pullback(nodes, call.variables, seeds, reader()), call.variables)
         return call.arrange(results)
 
     return unflatten(structure, [release(x) for x in outs]), transposed
@@ -262,13 +264,13 @@ def jacobian(f: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Callabl
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with tracing():
-            call = _Call(f, wrt, args, kwargs)
+            call = Call(f, wrt, args, kwargs)
             out = _vector(call.out, f)
             inputs = 0
             for node in call.variables:
                 inputs += size_of(node.shape)
             forward = mode == "forward" or (mode == "auto" and inputs < size_of(out.shape))
-            blocks = (_forward_blocks if forward else _reverse_blocks)(out, call.variables)
+            blocks = (forward_blocks if forward else _reverse_blocks)(out, call.variables)
         return call.arrange(blocks)
 
     return wrapped
@@ -294,16 +296,17 @@ def _basis(node: Node) -> Array:
 def _reverse_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
     # One transposed graph with an open cotangent, batched over the unit vectors of the output.
     cotangent = placeholder(out.shape, out.dtype)
-    results = _filled(pullback([out.node], variables, [cotangent], reader()), variables)
+    results = filled(pullback([out.node], variables, [cotangent], reader()), variables)
     rows = batch([as_array(x).node for x in results], {cotangent.node: _basis(out.node)})
     return [reshape(x, (*out.shape, *node.shape)) for x, node in zip(rows, variables, strict=True)]
 
 
-def _forward_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
+def forward_blocks(out: Array, variables: Sequence[Node]) -> list[Any]:
+    """d out / d x for every variable x, of shape out.shape + x.shape: one batch of sweeps for each."""
     blocks: list[Any] = []
     for node in variables:
         tangent = placeholder(node.shape, node.dtype)
-        slope = _filled(pushforward([out.node], {node: tangent}, reader()), [out.node])[0]
+        slope = filled(pushforward([out.node], {node: tangent}, reader()), [out.node])[0]
         columns = batch([as_array(slope).node], {tangent.node: _basis(node)})[0]  # (inputs, *outputs)
         moved = transpose(columns, (*range(1, columns.ndim), 0))
         blocks.append(reshape(moved, (*out.shape, *node.shape)))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from glassnet.core.graph import Node, ancestors
-from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Linear
-from glassnet.core.trace import Array
+import numpy as np
+
+from glassnet.core.dtype import is_floating
+from glassnet.core.graph import Graph, Node, ancestors
+from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Enclosing, Linear
+from glassnet.core.trace import Array, as_array, placeholder, tracing
+from glassnet.ops.conversion import astype
 from glassnet.ops.shaping import broadcast_to
 
 
@@ -37,21 +41,27 @@ def push(node: Node, tangents: Sequence[Any], read: Callable[[Node], Any] = Arra
                 for partial, x_dot in zip(partials, tangents, strict=True)
                 if x_dot is not None
             ]
-        case Linear(_, arguments):
+        case Linear(_, arguments, rest):
             linear = range(len(inputs)) if arguments is None else arguments
-            if all(tangents[i] is None for i in linear):
-                return None
-            filled = [
-                x if i not in linear else (x * 0 if x_dot is None else x_dot)
-                for i, (x, x_dot) in enumerate(zip(inputs, tangents, strict=True))
-            ]
-            terms = [op(*filled, **attributes)]
+            terms: list[Any] = []
+            if any(tangents[i] is not None for i in linear):
+                filled = [
+                    x if i not in linear else (x * 0 if x_dot is None else x_dot)
+                    for i, (x, x_dot) in enumerate(zip(inputs, tangents, strict=True))
+                ]
+                terms.append(op(*filled, **attributes))
+            if rest is not None:
+                others = [None if i in linear else x_dot for i, x_dot in enumerate(tangents)]
+                if any(x_dot is not None for x_dot in others):
+                    terms.append(rest(out, inputs, others, **attributes))
         case Bilinear():
             x, y = inputs
             terms = [] if tangents[0] is None else [op(tangents[0], y, **attributes)]
             terms += [] if tangents[1] is None else [op(x, tangents[1], **attributes)]
         case Differential(formula):
             terms = [formula(out, inputs, tangents, **attributes)]
+        case Enclosing(forward):
+            terms = [forward(jvp_graph, out, inputs, tangents, **attributes)]
         case Constant():
             terms = []
     total: Any = None
@@ -74,3 +84,19 @@ def pushforward(
         if any(x_dot is not None for x_dot in incoming):
             known[node] = push(node, incoming, read)
     return [known.get(node) for node in outputs]
+
+
+def jvp_graph(graph: Graph, moving: Sequence[bool]) -> Graph:
+    """A graph that carries tangents along: inputs | tangents of those flagged -> outputs | their tangents.
+
+    Floating outputs alone have tangents.
+    """
+    with tracing():
+        pairs = zip(graph.inputs, moving, strict=True)
+        tangents = {x: placeholder(x.shape, x.dtype) for x, flag in pairs if flag}
+        outputs = [node for node in graph.outputs if is_floating(node.dtype)]
+        slopes = [
+            as_array(np.zeros(node.shape, node.dtype) if x is None else astype(x, node.dtype)).node
+            for node, x in zip(outputs, pushforward(outputs, tangents), strict=True)
+        ]
+    return Graph.of((*graph.inputs, *(x.node for x in tangents.values())), (*graph.outputs, *slopes))

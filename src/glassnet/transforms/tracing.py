@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from glassnet.core.graph import Graph, Node, ancestors
-from glassnet.core.trace import Array, as_array, placeholder, tracing
-from glassnet.core.tree import Structure, flatten, unflatten
+from glassnet.core.trace import Array, as_array, placeholder, tracing, variable
+from glassnet.core.tree import Structure, flatten, paths, unflatten
 
 ApplyNode = Callable[[Node, Sequence[Any], Sequence[bool]], Any]
 
@@ -32,6 +33,46 @@ def trace(
         outputs, out_structure = flatten(f(*unflatten(structure, list(inputs))))
         nodes = [as_array(x).node for x in outputs]
     return Graph.of([x.node for x in inputs], nodes, names), out_structure
+
+
+def graph(f: Callable[..., Any], *args: Any) -> Graph:
+    """The influence diagram of f(*args): its text has one line a node, with op, shape, dtype and source line.
+
+    Floating arguments and NumPy arrays are its inputs; other arguments (a Python int, a string) are fixed.
+    The function is traced with values, so Python's `if` and loops are followed.
+
+    >>> print(graph(lambda x, w: gnp.tanh(w * x), 1.0, 2.0))  # doctest: +ELLIPSIS
+    graph(x: float64[], w: float64[])
+      %0: float64[] = multiply(w, x)  # ...
+      %1: float64[] = tanh(%0)        # ...
+      return %1
+    """
+    inputs: list[Array] = []
+    names: list[str] = []
+    call: list[Any] = []
+    with tracing():
+        for argument, name in zip(args, _argument_names(f, len(args)), strict=True):
+            leaves, structure = flatten(argument)
+            fresh: list[Any] = []
+            for leaf, path in zip(leaves, paths(structure, name), strict=True):
+                if isinstance(leaf, (float, np.ndarray, np.generic, Array)):
+                    inputs.append(variable(leaf))
+                    names.append(path)
+                    fresh.append(inputs[-1])
+                else:
+                    fresh.append(leaf)
+            call.append(unflatten(structure, fresh))
+        outputs = [as_array(x).node for x in flatten(f(*call))[0]]
+    return Graph.of((x.node for x in inputs), outputs, names)
+
+
+def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []  # NumPy's own functions have no signature
+    names = [x.name for x in parameters if x.kind is not x.VAR_POSITIONAL]
+    return [names[i] if i < len(names) else f"input_{i}" for i in range(count)]
 
 
 def replay(

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from glassnet.core.graph import Node, ancestors
-from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Linear
-from glassnet.core.trace import Array, placeholder
+import numpy as np
+
+from glassnet.core.dtype import is_floating
+from glassnet.core.graph import Graph, Node, ancestors, describe
+from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Enclosing, Linear
+from glassnet.core.trace import Array, as_array, placeholder, tracing
+from glassnet.errors import DifferentiationError
+from glassnet.ops.conversion import astype
 from glassnet.ops.shaping import sum_to
 from glassnet.transforms.linearize import scale
 
@@ -27,28 +32,67 @@ def pull(node: Node, cotangent: Any, position: int, read: Callable[[Node], Any] 
         case Elementwise(partials):
             inputs = [read(x) for x in node.inputs]
             result = scale(cotangent, partials[position](read(node), *inputs, **attributes))
-        case Linear(transpose, arguments):
-            if arguments is not None and position not in arguments:
-                return None
-            result = transpose(position, cotangent, [read(x) for x in node.inputs], **attributes)
+        case Linear(transpose, arguments, rest):
+            if arguments is None or position in arguments:
+                result = transpose(position, cotangent, [read(x) for x in node.inputs], **attributes)
+            else:
+                result = None if rest is None else _transposed(rest, node, cotangent, position, read)
         case Bilinear(left, right):
             x, y = (read(x) for x in node.inputs)
             result = (left, right)[position](cotangent, x, y, **attributes)
         case Differential(formula):
-            # The differential is linear in the tangent: trace it with a tangent of which only the shape
-            # is known, and transpose what it is made of.
-            x_dot = placeholder(target.shape, target.dtype)
-            tangents: list[Any] = [None] * len(node.inputs)
-            tangents[position] = x_dot
-            out_dot = formula(read(node), [read(x) for x in node.inputs], tangents, **attributes)
-            if out_dot is None:
-                return None
-            result = pullback([out_dot.node], [x_dot.node], [cotangent], read)[0]
+            result = _transposed(formula, node, cotangent, position, read)
+        case Enclosing():
+            wanted = [i == position for i in range(len(node.inputs))]
+            return _pull_enclosed(node, cotangent, wanted, read)[position]
         case Constant():
             return None
     if result is None or op.batch is not None or result.shape == target.shape:
         return result
     return sum_to(result, target.shape)  # the transpose of broadcasting
+
+
+def _transposed(
+    formula: Callable[..., Any], node: Node, cotangent: Any, position: int, read: Callable[[Node], Any]
+) -> Any:
+    # A differential is linear in the tangent: trace it with a tangent of which only the shape is known,
+    # and transpose what it is made of.
+    target = node.inputs[position]
+    x_dot = placeholder(target.shape, target.dtype)
+    tangents: list[Any] = [None] * len(node.inputs)
+    tangents[position] = x_dot
+    out_dot = formula(read(node), [read(x) for x in node.inputs], tangents, **node.attributes)
+    return None if out_dot is None else pullback([out_dot.node], [x_dot.node], [cotangent], read)[0]
+
+
+def _pull_enclosed(
+    node: Node, cotangent: Any, wanted: Sequence[bool], read: Callable[[Node], Any]
+) -> list[Any]:
+    # An op that runs a graph is transposed once for all of its inputs.
+    rule = node.op.derivative
+    assert isinstance(rule, Enclosing)
+    if rule.reverse is None:
+        raise DifferentiationError(
+            f"{node.op.name} has no reverse mode{describe(node.source)}: {rule.reason}."
+        )
+    inputs = [read(x) for x in node.inputs]
+    return rule.reverse(vjp_graph, read(node), inputs, cotangent, wanted, **node.attributes)
+
+
+def vjp_graph(graph: Graph, wanted: Sequence[bool]) -> Graph:
+    """A graph that runs `graph` and back: inputs | cotangents of its outputs -> cotangents of those wanted.
+
+    Floating outputs alone have cotangents.
+    """
+    with tracing():
+        outputs = [node for node in graph.outputs if is_floating(node.dtype)]
+        cotangents = [placeholder(node.shape, node.dtype) for node in outputs]
+        wrt = [x for x, flag in zip(graph.inputs, wanted, strict=True) if flag]
+        results = [
+            as_array(np.zeros(x.shape, x.dtype) if x_bar is None else astype(x_bar, x.dtype)).node
+            for x, x_bar in zip(wrt, pullback(outputs, wrt, cotangents), strict=True)
+        ]
+    return Graph.of((*graph.inputs, *(x.node for x in cotangents)), results)
 
 
 def pullback(
@@ -61,7 +105,7 @@ def pullback(
     order = ancestors(outputs, min((node.serial for node in wrt), default=0), stop=wrt)
     active = set(wrt)
     for node in order:
-        if not isinstance(node.op.derivative, Constant) and any(x in active for x in node.inputs):
+        if not active.isdisjoint(node.inputs) and not isinstance(node.op.derivative, Constant):
             active.add(node)
     x_bar: dict[Node, Any] = {}
 
@@ -75,6 +119,13 @@ def pullback(
     for node in reversed(order):
         if node in x_bar and node in active and node not in stops:
             cotangent = x_bar.pop(node)
+            if isinstance(node.op.derivative, Enclosing):
+                wanted = [x in active for x in node.inputs]
+                for x, contribution in zip(
+                    node.inputs, _pull_enclosed(node, cotangent, wanted, read), strict=True
+                ):
+                    accumulate(x, contribution)
+                continue
             for position, x in enumerate(node.inputs):
                 if x in active:
                     accumulate(x, pull(node, cotangent, position, read))

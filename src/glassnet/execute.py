@@ -1,10 +1,11 @@
-"""The one door to the engines: picks the compiler or the interpreter, and says so once where it must fall back."""
+"""The one door to the engines: picks the compiler or the interpreter, and says so where it must fall back."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.function import compile_graph
@@ -16,49 +17,53 @@ from glassnet.interpret.epoch import ReferenceRunner
 from glassnet.interpret.reference import interpret
 
 ENGINES = ("auto", "compiled", "interpreter")
+_ASKED_FOR = "asked for"
+_USER = 5  # the caller of a method of Network, seen from where the warning is given
 _said: set[str] = set()
+
+T = TypeVar("T")
 
 
 class FallbackWarning(UserWarning):
     """The compiler did not take a graph and the interpreter runs it; the text gives the reason."""
 
 
-def check_engine(engine: str) -> str:
-    """`engine` itself if it is one; "auto" compiles and falls back, "compiled" insists."""
-    if engine not in ENGINES:
-        raise ConfigurationError(f"engine={engine!r} is not one of {', '.join(map(repr, ENGINES))}.")
-    return engine
+def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
+    """`graph` as a function from inputs to outputs, and the reason where it is not the compiled one.
 
-
-def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> list[Any]:
-    """The outputs of `graph`. Graphs that run once or seldom are interpreted by default."""
-    if check_engine(engine) == "interpreter":
-        return interpret(graph, inputs)
-    try:
-        return compile_graph(graph)(inputs)
-    except UncompilableError as reason:
-        if engine == "compiled":
-            raise
-        _say_once(reason)
-        return interpret(graph, inputs)
+    `engine` is "auto" (compiles, and falls back with a FallbackWarning, once a reason), "compiled" (raises
+    UncompilableError instead) or "interpreter". Raises ConfigurationError for another.
+    """
+    return _choose(engine, lambda: compile_graph(graph), lambda: partial(interpret, graph))
 
 
 def runner(
     step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float, engine: str
 ) -> tuple[Runner, str | None]:
-    """A runner of training epochs, and the reason where it is not the compiled one."""
-    if check_engine(engine) == "interpreter":
-        return ReferenceRunner(step, data, carried, learning_rate), "asked for"
+    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above."""
+    return _choose(
+        engine,
+        lambda: CompiledRunner(step, data, carried, learning_rate),
+        lambda: ReferenceRunner(step, data, carried, learning_rate),
+    )
+
+
+def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> list[Any]:
+    """The outputs of `graph`. Graphs that run once or seldom are interpreted by default."""
+    return function(graph, engine)[0](inputs)
+
+
+def _choose(engine: str, compiled: Callable[[], T], interpreted: Callable[[], T]) -> tuple[T, str | None]:
+    if engine not in ENGINES:
+        raise ConfigurationError(f"engine={engine!r} is not one of {', '.join(map(repr, ENGINES))}.")
+    if engine == "interpreter":
+        return interpreted(), _ASKED_FOR
     try:
-        return CompiledRunner(step, data, carried, learning_rate), None
+        return compiled(), None
     except UncompilableError as reason:
         if engine == "compiled":
             raise
-        _say_once(reason)
-        return ReferenceRunner(step, data, carried, learning_rate), str(reason)
-
-
-def _say_once(reason: UncompilableError) -> None:
-    if str(reason) not in _said:
-        _said.add(str(reason))
-        warnings.warn(f"The interpreter runs this network: {reason}", FallbackWarning, stacklevel=3)
+        if str(reason) not in _said:
+            _said.add(str(reason))
+            warnings.warn(f"The interpreter runs this network: {reason}", FallbackWarning, stacklevel=_USER)
+        return interpreted(), str(reason)

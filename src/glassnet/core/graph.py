@@ -176,7 +176,8 @@ class Graph:
         for node, number in numbers.items():
             inputs = [numbers[x] for x in node.inputs if x in numbers]
             data = node.value.tobytes().hex() if node.op.name == "constant" else ""
-            lines.append(f"{number} {node.op.name} {inputs} {dict(node.attributes)} {node.shape} {node.dtype} {data}")
+            kind = f"{node.op.name} {inputs} {dict(node.attributes)}"
+            lines.append(f"{number} {kind} {node.shape} {node.dtype} {data}")
         outputs = [numbers[node] for node in self.outputs]
         return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
 

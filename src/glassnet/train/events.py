@@ -41,7 +41,7 @@ class EpochFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """Sent once at the end; `stopped` is None for a complete run, else one sentence that says why it ended."""
+    """Sent once at the end; `stopped` is None for a complete run, else one sentence that says why."""
 
     epochs_run: int
     training_seconds: float

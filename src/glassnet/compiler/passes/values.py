@@ -13,6 +13,16 @@ from __future__ import annotations
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
+# Ops that no kernel computes, and why; the interpreter runs graphs that hold them.
+UNCOMPILED = {
+    "concatenate": "there are no kernels yet that write parts of an array",
+    "cos": "there is no vector function for it yet",
+    "getitem": "there are no kernels yet that read parts of an array",
+    "scatter": "there are no kernels yet that write parts of an array",
+    "sin": "there is no vector function for it yet",
+    "transpose": "only products read their operands across",
+}
+
 
 def is_elementwise(node: Node) -> bool:
     """True for ops that compute each element from the same place of their inputs, broadcasting included."""
@@ -31,8 +41,11 @@ class Values:
         self.graph = graph
         self.inputs = set(graph.inputs)
         self._storage: dict[Node, str] = {}
+        _check_dtypes(graph)
         for node in (*graph.inputs, *graph.nodes):
             self._storage[node] = self._classify(node)
+            if is_contraction(node) and node not in self.inputs:
+                self._check_operands(node)
 
     def storage(self, node: Node) -> str:
         """ "matrix", "row", "column" or "scalar"."""
@@ -80,6 +93,8 @@ class Values:
 
     def _classify(self, node: Node) -> str:
         rank = len(node.shape)
+        if node.op.name in UNCOMPILED:
+            raise UncompilableError(f"{node.op.name} is not compiled: {UNCOMPILED[node.op.name]}.")
         if 0 in node.shape:
             raise UncompilableError(f"arrays without elements, such as shape {node.shape}, are not compiled.")
         if rank > 2:
@@ -101,7 +116,33 @@ class Values:
 
     def _check_reshape(self, node: Node) -> None:
         x = node.inputs[0]
-        if self._storage[x] == "matrix" and x.shape[0] > 1 and x.shape[1] > 1:
+        lying = len(node.shape) == 2 and node.shape[1] > 1
+        if self._storage[x] == "matrix" and x.shape[0] > 1 and (x.shape[1] > 1 or lying):
             raise UncompilableError(f"a reshape of {x.shape} into {node.shape} is not compiled yet.")
         if len(node.shape) == 2 and 1 not in node.shape:
             raise UncompilableError(f"a reshape of {x.shape} into {node.shape} is not compiled yet.")
+
+    def _check_operands(self, node: Node) -> None:
+        # products read whole vectors and blocks, for which only a matrix is padded
+        for x in node.inputs:
+            if self.base(x) is not x or self._storage[x] != "matrix":
+                raise UncompilableError(f"a product with a vector reshaped to {x.shape} is not compiled yet.")
+
+
+def _check_dtypes(graph: Graph) -> None:
+    """One floating type throughout; whole numbers and truth values are compared and selected by, no more."""
+    floating = {node.dtype for node in graph.nodes if node.dtype.kind == "f"}
+    if len(floating) > 1:
+        listed = " and ".join(sorted(dtype.name for dtype in floating))
+        raise UncompilableError(f"a graph that computes in {listed} is not compiled yet.")
+    inputs = set(graph.inputs)
+    for node in graph.nodes:
+        if node in inputs or not node.inputs or node.op.name in ("one_hot", "reshape"):
+            continue
+        operands = node.inputs[1:] if node.op.name == "where" else node.inputs
+        kinds = {x.dtype.name for x in operands}
+        compared = node.dtype.kind == "b" and kinds == {"int32"}
+        chosen = node.op.name != "where" or node.inputs[0].dtype.kind == "b"
+        if not (compared or (kinds <= {dtype.name for dtype in floating} and chosen)):
+            listed = ", ".join(str(x.dtype) for x in node.inputs)
+            raise UncompilableError(f"{node.op.name} of {listed} is not compiled yet.")

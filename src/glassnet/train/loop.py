@@ -140,7 +140,8 @@ def train(
         history.stopped = f"Interrupted: {_kept(history.epochs, epochs)}."
     except DivergedError as error:
         history.stopped, diverged = str(error), error
-    tell(RunFinished(history.epochs, history.training_seconds, history.stopped))
+    failed = diverged is not None
+    tell(RunFinished(history.epochs, history.training_seconds, history.stopped, failed))
     if diverged:
         raise diverged
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassnet import numpy
+from glassnet import estimators, numpy
 from glassnet.explain import derive
 from glassnet.nn import Dense
 from glassnet.optim import SGD, Adam
@@ -21,6 +21,7 @@ __all__ = [
     "Network",
     "check_grads",
     "derive",
+    "estimators",
     "grad",
     "jacobian",
     "jvp",

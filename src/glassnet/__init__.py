@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassnet import numpy, random
+from glassnet import estimators, numpy, random
 from glassnet.execute import compile
 from glassnet.explain import derive
 from glassnet.nn import Dense
@@ -32,6 +32,7 @@ __all__ = [
     "cond",
     "custom",
     "derive",
+    "estimators",
     "gauss_newton_product",
     "grad",
     "graph",

@@ -1,4 +1,4 @@
-"""Every exception of glassnet: one sentence that says what, where, what was expected, what came, and the mend.
+"""Every exception of glassnet: one sentence that says what, where, what was expected, what came, the mend.
 
 All derive from `GlassnetError`, so that a caller (the command line among them) can tell a mistake in the
 input from a defect in glassnet. Each also derives from the built-in exception that Python users expect.
@@ -18,7 +18,7 @@ class ShapeError(GlassnetError, ValueError):
 
 
 class DTypeError(GlassnetError, TypeError):
-    """A data type that the operation does not take (an integer where a derivative is asked for, text, complex)."""
+    """A data type that the operation does not take: integers where a derivative is wanted, text, complex."""
 
 
 class DifferentiationError(GlassnetError, TypeError):

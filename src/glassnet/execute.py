@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
 from glassnet.compiler.epoch import CompiledRunner
-from glassnet.compiler.function import CompiledGraph, compile_graph
+from glassnet.compiler.function import compile_graph
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.core.step import Runner, StepGraph, TrainingData
@@ -22,46 +22,42 @@ from glassnet.interpret.reference import interpret
 from glassnet.transforms.tracing import trace
 
 ENGINES = ("auto", "compiled", "interpreter")
+_ASKED_FOR = "asked for"
+_USER = 5  # the user's frame, seen from where the warning is given
 _said: set[str] = set()
+
+T = TypeVar("T")
 
 
 class FallbackWarning(UserWarning):
     """The compiler did not take a graph and the interpreter runs it; the text gives the reason."""
 
 
-def check_engine(engine: str) -> str:
-    """`engine` itself if it is one; "auto" compiles and falls back, "compiled" insists."""
-    if engine not in ENGINES:
-        raise ConfigurationError(f"engine={engine!r} is not one of {', '.join(map(repr, ENGINES))}.")
-    return engine
+def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
+    """`graph` as a function from inputs to outputs, and the reason where it is not the compiled one.
 
-
-def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> list[Any]:
-    """The outputs of `graph`. Graphs that run once or seldom are interpreted by default."""
-    if check_engine(engine) == "interpreter":
-        return interpret(graph, inputs)
-    try:
-        return compile_graph(graph)(inputs)
-    except UncompilableError as reason:
-        if engine == "compiled":
-            raise
-        _say_once(reason)
-        return interpret(graph, inputs)
+    `engine` is "auto" (compiles, and falls back with a FallbackWarning, once a reason), "compiled" (raises
+    UncompilableError instead) or "interpreter". Raises ConfigurationError for another.
+    """
+    return _choose_for(graph, engine, "network", _USER + 1)
 
 
 def runner(
     step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float, engine: str
 ) -> tuple[Runner, str | None]:
-    """A runner of training epochs, and the reason where it is not the compiled one."""
-    if check_engine(engine) == "interpreter":
-        return ReferenceRunner(step, data, carried, learning_rate), "asked for"
-    try:
-        return CompiledRunner(step, data, carried, learning_rate), None
-    except UncompilableError as reason:
-        if engine == "compiled":
-            raise
-        _say_once(reason)
-        return ReferenceRunner(step, data, carried, learning_rate), str(reason)
+    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above."""
+    return _choose(
+        engine,
+        lambda: CompiledRunner(step, data, carried, learning_rate),
+        lambda: ReferenceRunner(step, data, carried, learning_rate),
+        "network",
+        _USER,
+    )
+
+
+def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> list[Any]:
+    """The outputs of `graph`. Graphs that run once or seldom are interpreted by default."""
+    return function(graph, engine)[0](inputs)
 
 
 def compile(f: Callable[..., Any], engine: str = "auto") -> Callable[..., Any]:
@@ -79,7 +75,7 @@ def compile(f: Callable[..., Any], engine: str = "auto") -> Callable[..., Any]:
     >>> slope(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
-    check_engine(engine)
+    _check(engine)
     programs: dict[Any, _Program] = {}
 
     @wraps(f)
@@ -106,23 +102,14 @@ class _Program:
 
         self.graph, self.form = trace(call, *arrays)
         self.engine = engine
-        self.native: CompiledGraph | None = None
+        self.evaluate: Callable[[Sequence[Any]], list[Any]] | None = None
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         if any(isinstance(x, Array) for x in arrays):
             return unflatten(self.form, self.graph.apply(arrays))
-        return unflatten(self.form, [np.array(x) for x in self._run(arrays)])
-
-    def _run(self, arrays: Sequence[Any]) -> list[Any]:
-        if self.native is None and self.engine != "interpreter":
-            try:
-                self.native = compile_graph(self.graph)
-            except UncompilableError as reason:
-                if self.engine == "compiled":
-                    raise
-                _say_once(reason, "function", stacklevel=5)
-                self.engine = "interpreter"
-        return self.native(arrays) if self.native is not None else interpret(self.graph, arrays)
+        if self.evaluate is None:
+            self.evaluate, _ = _choose_for(self.graph, self.engine, "function", _USER)
+        return unflatten(self.form, [np.array(x) for x in self.evaluate(arrays)])
 
 
 def _numbers(leaf: Any) -> NDArray:
@@ -135,7 +122,29 @@ def _numbers(leaf: Any) -> NDArray:
     return array
 
 
-def _say_once(reason: UncompilableError, what: str = "network", stacklevel: int = 3) -> None:
-    if str(reason) not in _said:
-        _said.add(str(reason))
-        warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, stacklevel=stacklevel)
+def _choose_for(
+    graph: Graph, engine: str, what: str, user: int
+) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
+    return _choose(engine, lambda: compile_graph(graph), lambda: partial(interpret, graph), what, user)
+
+
+def _choose(
+    engine: str, compiled: Callable[[], T], interpreted: Callable[[], T], what: str, user: int
+) -> tuple[T, str | None]:
+    _check(engine)
+    if engine == "interpreter":
+        return interpreted(), _ASKED_FOR
+    try:
+        return compiled(), None
+    except UncompilableError as reason:
+        if engine == "compiled":
+            raise
+        if str(reason) not in _said:
+            _said.add(str(reason))
+            warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, stacklevel=user)
+        return interpreted(), str(reason)
+
+
+def _check(engine: str) -> None:
+    if engine not in ENGINES:
+        raise ConfigurationError(f"engine={engine!r} is not one of {', '.join(map(repr, ENGINES))}.")

@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import glassnet as gn
+from glassnet.compiler import epoch, jit, llvm
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.epoch import CompiledRunner
-from glassnet.compiler.loop_ir import verify
+from glassnet.compiler.loop_ir import Function, verify
 from glassnet.core.random import Key
 from glassnet.core.step import StepGraph, TrainingData
-from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import ConfigurationError
 from glassnet.interpret.epoch import ReferenceRunner
-from glassnet.train.program import build_step, instance_loss
+from glassnet.losses.loss import LOSSES
+from glassnet.nn.dense import Dense
+from glassnet.optim.optimizer import SGD
+from glassnet.train.composition import Composition
+from glassnet.train.program import build_step
 
 
 def _cpus() -> list[CPU]:
@@ -31,16 +34,30 @@ def _cpus() -> list[CPU]:
     return cpus
 
 
+@pytest.fixture(scope="session")
+def cpus() -> list[CPU]:
+    """The host, and the host with its wider vectors switched off."""
+    return _cpus()
+
+
 @pytest.fixture(scope="session", params=_cpus(), ids=lambda cpu: f"{cpu.name}-{cpu.vector_bits}")
 def cpu(request: pytest.FixtureRequest) -> CPU:
-    """The host, and the host with its wider vectors switched off."""
+    """One of them."""
     return request.param
 
 
+def _emit_verified(function: Function, cpu: CPU) -> str:
+    verify(function)
+    return llvm.emit(function, cpu)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _no_cache() -> Iterator[None]:
+def _verified_and_compiled_afresh() -> Iterator[None]:
+    # Whatever these tests compile, its loops pass the verifier first.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLASSNET_CACHE", "off")
+        for module in (epoch, jit):
+            patch.setattr(module, "emit", _emit_verified)
         yield
 
 
@@ -52,14 +69,11 @@ class Training:
     data: TrainingData
     carried: list[np.ndarray]
     learning_rate: float
-    divergence: Callable[..., Any]
     activations: tuple[str, ...]
 
     def compiled(self, cpu: CPU | None = None) -> CompiledRunner:
-        """The native run; its loops pass the verifier."""
-        runner = CompiledRunner(self.step, self.data, self.carried, self.learning_rate, cpu)
-        verify(runner._program.loops)
-        return runner
+        """The native run."""
+        return CompiledRunner(self.step, self.data, self.carried, self.learning_rate, cpu)
 
     def reference(self) -> ReferenceRunner:
         """The interpreted run."""
@@ -80,35 +94,31 @@ def _training(
     shuffled: bool | None = None,
 ) -> Training:
     """A dense network of these widths; `activations` go round over its layers."""
-    optimizer, floating = optimizer or gn.SGD(0.05), np.dtype(dtype)
+    optimizer, floating = optimizer or SGD(0.05), np.dtype(dtype)
     chosen = tuple(activations[i % len(activations)] for i in range(len(units) - 1))
     fused = loss in ("cross_entropy", "binary_cross_entropy")  # these contain the output activation
     chosen = (*chosen[:-1], "identity") if fused else chosen
-    layers = [gn.Dense(n, activation=name) for n, name in zip(units[1:], chosen, strict=True)]
-    network = gn.Network(layers, loss=loss, input_shape=units[0], seed=seed, dtype=dtype)
+    layers = [Dense(n, activation=name) for n, name in zip(units[1:], chosen, strict=True)]
     rng = np.random.default_rng(seed)
-    # biases that are not zero keep units of a dead layer away from the kink
-    leaves, structure = flatten(tuple(dict(own) for own in network._parameters))
-    leaves = [leaf + 0.1 * rng.standard_normal(leaf.shape).astype(floating) for leaf in leaves]
-    x = rng.standard_normal((rows, units[0])).astype(floating)
+    inits = [layer.init(Key(seed + i), (units[i],), floating) for i, layer in enumerate(layers)]
+    # biases that are not zero keep the units of a dead layer away from the kink
+    for own in inits:
+        own["bias"] = (0.1 * rng.standard_normal(own["bias"].shape)).astype(floating)
+    x = (0.5 * rng.standard_normal((rows, units[0]))).astype(floating)
     if labels:
         target = rng.integers(0, units[-1], rows).astype(np.int32)
     else:
         target = rng.random((rows, units[-1])).astype(floating)
         target /= target.sum(axis=1, keepdims=True) if loss == "cross_entropy" else 1
-    divergence = instance_loss(network._fused, network.loss, units[-1], network.dtype)
     size = min(batch_size, rows)
-    step, carried, _ = build_step(
-        divergence, optimizer, unflatten(structure, leaves), size, rows, x.shape[1:], target, floating
-    )
+    composition = Composition.of(layers, LOSSES[loss])
+    step, carried = build_step(composition, optimizer, tuple(inits), size, x, target, floating)
     shuffled = size < rows if shuffled is None else shuffled
     data = TrainingData(x, target, Key(seed).fold(3) if shuffled else None)
-    return Training(step, data, carried, optimizer.learning_rate, divergence, chosen)
+    return Training(step, data, carried, optimizer.learning_rate, chosen)
 
 
 @pytest.fixture(scope="session")
 def training() -> Callable[..., Training]:
     """Makes training runs of dense networks."""
     return _training
-
-

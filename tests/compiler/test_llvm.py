@@ -9,29 +9,8 @@ from glassnet.compiler import jit, llvm
 from glassnet.compiler._llvm_binding import binding
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.loop_ir import F64, I64, Builder, Function, Index, Type, verify
-from glassnet.errors import ConfigurationError
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}
-
-
-def _cpus() -> list[CPU]:
-    cpus = [host_cpu()]
-    for tier in ("avx2", "sse"):
-        try:
-            cpus.append(cpus[0].restrict(tier))
-        except ConfigurationError:
-            continue
-    return cpus
-
-
-@pytest.fixture(params=_cpus(), ids=lambda cpu: f"{cpu.name}-{cpu.vector_bits}")
-def cpu(request) -> CPU:
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def _no_cache(monkeypatch):
-    monkeypatch.setenv("GLASSNET_CACHE", "off")
 
 
 def run(function: Function, cpu: CPU, *arguments):

@@ -12,7 +12,6 @@ from glassnet.compiler import jit
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.loop_ir import Builder, verify
 from glassnet.compiler.lowering import exponential
-from glassnet.errors import ConfigurationError
 
 DTYPES = {"f32": np.float32, "f64": np.float64}
 TOLERANCE = {"f32": 3e-7, "f64": 4e-15}
@@ -35,26 +34,6 @@ SPECIAL = {  # arguments and values
     "sigmoid": ((0, INF, -INF, NAN, 1e4, -1e4), (0.5, 1, 0, NAN, 1, 0)),
     "softplus": ((INF, -INF, NAN, 1e4, -1e4), (INF, 0, NAN, 1e4, 0)),
 }
-
-
-def _cpus() -> list[CPU]:
-    cpus = [host_cpu()]
-    for tier in ("avx2", "sse"):
-        try:
-            cpus.append(cpus[0].restrict(tier))
-        except ConfigurationError:
-            continue
-    return cpus
-
-
-@pytest.fixture(params=_cpus(), ids=lambda cpu: f"{cpu.name}-{cpu.vector_bits}")
-def cpu(request) -> CPU:
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def _no_cache(monkeypatch):
-    monkeypatch.setenv("GLASSNET_CACHE", "off")
 
 
 def apply(name: str, x: np.ndarray, cpu: CPU, lanes: int) -> np.ndarray:

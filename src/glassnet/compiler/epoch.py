@@ -6,7 +6,7 @@ import ctypes
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -120,16 +120,17 @@ class EpochProgram:
         if self._once:
             self._gather(b, arguments, 0)
 
+        def while_finite(body: Callable[[Operand], None]) -> None:
+            # a loss that is not finite stops the run: what is left of its epoch, and the epochs behind it
+            total = b.load(self.total, 0)
+            finite = b.compare("lt", b.abs(total), b.constant(math.inf, F64))
+            b.if_(finite, lambda: body(total))
+
         def epoch(e: Position) -> None:
             if not self._once:
                 self._shuffle(b, arguments, b.iadd(arguments.first_epoch, b.value_of(e)))
             b.store(self.total, 0, b.zero(F64))
-            b.loop(0, arguments.steps, 1, one_step)
-
-        def one_step(s: Position) -> None:
-            total = b.load(self.total, 0)
-            finite = b.compare("lt", b.abs(total), b.constant(math.inf, F64))
-            b.if_(finite, lambda: step(s, total))
+            b.loop(0, arguments.steps, 1, lambda s: while_finite(lambda total: step(s, total)))
 
         def step(s: Position, total: Operand) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
@@ -139,7 +140,8 @@ class EpochProgram:
             loss = b.load(self.loss.buffer, 0)
             b.store(self.total, 0, b.add(total, loss if loss.type == F64 else b.fpext(loss, "f64")))
 
-        b.loop(0, arguments.epochs, 1, epoch)
+        b.store(self.total, 0, b.zero(F64))
+        b.loop(0, arguments.epochs, 1, lambda e: while_finite(lambda _: epoch(e)))
         return lifetimes
 
     def _shuffle(self, b: Builder, arguments: _Arguments, epoch: Value) -> None:
@@ -224,6 +226,8 @@ class CompiledRunner:
         rows = len(data.x)
         if rows >= 2**31 - step.batch_size:
             raise UncompilableError(f"{rows} rows are more than a compiled shuffle counts.")
+        if data.key is None and rows != step.batch_size:
+            raise UncompilableError("rows in a fixed order are compiled for one full batch only.")
         self._data, self._step = data, step
         self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu())
         self.compile_seconds = perf_counter() - start

@@ -16,7 +16,7 @@ from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.program import finish_memory, plan_graph
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
-from glassnet.errors import UncompilableError
+from glassnet.errors import ShapeError, UncompilableError
 
 
 class CompiledGraph:
@@ -37,9 +37,13 @@ class CompiledGraph:
         self._shapes = [node.shape for node in graph.outputs]
 
     def __call__(self, inputs: Sequence[Any]) -> list[NDArray]:
-        """The outputs for these inputs, which must have the shapes that the graph was made for."""
-        for node, array in zip(self._plan.graph.inputs, inputs, strict=True):
-            self._arena.write(self._plan.storage(node), np.asarray(array, node.dtype))
+        """The outputs for these inputs; ShapeError where the graph was made for other shapes."""
+        graph = self._plan.graph
+        for name, node, array in zip(graph.input_names, graph.inputs, inputs, strict=True):
+            given = np.asarray(array, node.dtype)
+            if given.shape != node.shape:
+                raise ShapeError(f"The graph takes {name} of shape {node.shape}; it got {given.shape}.")
+            self._arena.write(self._plan.storage(node), given)
         self._native(self._arena.address)
         return [
             self._arena.read(self._plan.storage(node), shape)

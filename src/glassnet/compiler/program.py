@@ -18,6 +18,7 @@ from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.memory import plan_memory
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
@@ -83,9 +84,10 @@ def plan_graph(
     graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
 ) -> Plan:
     """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
+    graph = simplify(expand(graph))
+    refuse_uncompiled(graph)
     if not any(node.dtype.kind == "f" for node in graph.nodes):
         raise UncompilableError("a graph without floating values is not compiled.")
-    graph = simplify(expand(graph))
     values = Values(graph)
     same_memory: dict[Node, Node] = {}
     for output, source in (overwrites or {}).items():

@@ -223,7 +223,8 @@ class Graph:
                 key: value.signature() if isinstance(value, Graph) else value
                 for key, value in node.attributes.items()
             }
-            lines.append(f"{number} {node.op.name} {inputs} {attributes} {node.shape} {node.dtype} {data}")
+            kind = f"{node.op.name} {inputs} {attributes}"
+            lines.append(f"{number} {kind} {node.shape} {node.dtype} {data}")
         outputs = [numbers[node] for node in self.outputs]
         return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
 

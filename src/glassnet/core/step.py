@@ -16,6 +16,7 @@ from typing import Protocol
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.core.random import Key
+from glassnet.errors import VerificationError
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class StepGraph:
     def __post_init__(self) -> None:
         expected = self.carried + 4 + self.weighted
         if len(self.graph.inputs) != expected or len(self.graph.outputs) != 1 + self.carried:
-            raise ValueError(f"a step of {self.carried} carried arrays has {expected} inputs")
+            raise VerificationError(
+                f"A step of {self.carried} carried arrays has {expected} inputs and {1 + self.carried} "
+                f"outputs; this graph has {len(self.graph.inputs)} and {len(self.graph.outputs)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,20 @@ class TrainingData:
 class Runner(Protocol):
     """Runs epochs of a step graph over data. The carried arrays live inside it between calls."""
 
-    learning_rate: float
     steps_per_epoch: int
     compile_seconds: float
     from_cache: bool
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the steps to come."""
+        ...
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None: ...
+
     def run(self, first_epoch: int, epochs: int = 1) -> float:
-        """Trains for `epochs` and returns the mean loss of the last one; not finite if a step's loss was not."""
+        """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""
         ...
 
     def read(self, count: int) -> list[NDArray]:

@@ -45,15 +45,17 @@ def plan_training(table: Table, target: str, seed: int, test: np.ndarray | None 
     >>> len(plan.training), len(plan.validation), len(plan.test)
     (36, 4, 10)
     """
-    y = decide_target(table.target(target), table.where(target))
+    values = table.target(target)
     features = tuple(name for name in table.names if name != target)
     if not features:
         raise DataError(
             f"{table.path} has no column besides the target {target!r}; add columns to learn from."
         )
+    # A wrong value is the first thing to know; how many rows and classes there are may follow from it.
+    X = table.features(features)
+    y = decide_target(values, table.where(target))
     if len(table) < _FEWEST_ROWS:
         raise DataError(f"{table.path} has {len(table)} rows; training needs {_FEWEST_ROWS} or more.")
-    X = table.features(features)
     strata = y.values if y.task == "classification" else np.zeros(len(table))
     if test is None:
         _, test = stratified_split(strata, _TEST_FRACTION, seed)

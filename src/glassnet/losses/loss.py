@@ -1,7 +1,7 @@
 """The losses: each a divergence of ONE example, its link to an output activation, and what it is for.
 
-A cross-entropy is computed from z, fused with the activation that makes probabilities of z (its link): softmax
-or sigmoid. No digits are lost, and delta = dDiv/dz is the difference p - d.
+A cross-entropy is computed from z, fused with the activation that makes probabilities of z (its link):
+softmax or sigmoid. No digits are lost, and delta = dDiv/dz is the difference p - d.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ from glassnet.errors import ConfigurationError, ShapeError
 
 @dataclass(frozen=True)
 class Loss:
-    """A divergence Div(prediction, target) of one example; a batch takes the mean over its examples."""
+    """A divergence Div(prediction, target) of one example; a batch takes the mean over its examples.
+
+    `link` is the output activation that the divergence contains: what it takes is z then, else y.
+
+    >>> LOSSES["cross_entropy"].link
+    'softmax'
+    """
 
     name: str
     divergence: Callable[[Any, Any], Any]
-    link: str | None  # the output activation that the divergence contains
+    link: str | None
     task: str  # "classification" or "regression"
     formula: str
 
@@ -29,8 +35,8 @@ def _same_shape(name: str, prediction: Any, target: Any) -> None:
     # NOTE never broadcast here: (n,) against (n, 1) would silently compare everything with everything.
     if prediction.shape != target.shape:
         raise ShapeError(
-            f"{name} compares a prediction of shape {prediction.shape} with a target of shape {target.shape}; "
-            "reshape the target to the shape of the prediction."
+            f"{name} compares a prediction of shape {prediction.shape} with a target of shape "
+            f"{target.shape}; reshape the target to the shape of the prediction."
         )
 
 
@@ -47,7 +53,7 @@ def half_squared_error(prediction: Any, target: Any) -> Any:
 
 
 def mean_squared_error(prediction: Any, target: Any) -> Any:
-    """1/n sum_i (y_i - d_i)^2 over the n outputs of one example.
+    """1/n sum_i (y_i - d_i)^2 over the n outputs of one example; delta = 2 (y - d) / n.
 
     Shapes: both (outputs,) -> scalar. Raises ShapeError when the shapes differ.
 
@@ -103,6 +109,6 @@ def resolve(loss: str | Loss) -> Loss:
     """The loss of that name, or the loss itself."""
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise ConfigurationError(f"loss={loss!r} is not one of {', '.join(LOSSES)}.")
     return LOSSES[loss]

@@ -48,7 +48,7 @@ def resolve(activation: str | Activation, owner: str) -> Activation:
     """The function of that name, or the function itself; `owner` is the layer that the error names."""
     if callable(activation):
         return activation
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ConfigurationError(
             f"{owner} got activation={activation!r}; it takes one of {', '.join(ACTIVATIONS)}, or a function."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from glassnet.core.dtype import DType
@@ -39,8 +40,9 @@ class Dense(Layer):
     bias_initializer: str = "zeros"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, int) or isinstance(self.units, bool) or self.units < 1:
+        if not isinstance(self.units, Integral) or isinstance(self.units, bool) or self.units < 1:
             raise ConfigurationError(f"Dense got units={self.units!r}; it takes a whole number of 1 or more.")
+        object.__setattr__(self, "units", int(self.units))  # NumPy's integers do not go into a model file
         activations.resolve(self.activation, "Dense")
         for name in (self.kernel_initializer, self.bias_initializer):
             if name is not None:
@@ -49,7 +51,7 @@ class Dense(Layer):
     def init(self, key: Key, in_shape: Shape, dtype: DType) -> Parameters:
         """Fresh weight (units, inputs) and bias (units,)."""
         self.output_shape(in_shape)
-        default = "he_uniform" if self.activation in _RECTIFIERS else "glorot_uniform"
+        default = "he_uniform" if self.activation_name in _RECTIFIERS else "glorot_uniform"
         kernel = initializers.resolve(self.kernel_initializer or default, "Dense")
         bias = initializers.resolve(self.bias_initializer, "Dense")
         return {
@@ -61,7 +63,8 @@ class Dense(Layer):
         """(units,) for an example (inputs,)."""
         if len(in_shape) != 1:
             raise ShapeError(
-                f"{self.describe()} takes examples that are vectors; it got examples of shape {in_shape}."
+                f"{self.describe()} takes examples that are vectors; it got examples of shape {in_shape}: "
+                "reshape X to (rows, features)."
             )
         return (self.units,)
 

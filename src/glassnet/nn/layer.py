@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import fields, replace
-from typing import Any, Self
+from dataclasses import Field, fields, replace
+from typing import Any, ClassVar, Self
 
 from glassnet.core.dtype import DType, NDArray
+from glassnet.core.op import Op
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
 from glassnet.errors import ConfigurationError, ModelFileError
@@ -21,8 +22,13 @@ class Layer(ABC):
     """Base of all layers, each a frozen dataclass.
 
     A layer holds no arrays: its parameters are made by `init` and passed to the call.
+
+    >>> layer = gn.Dense(1)
+    >>> layer({"weight": np.array([[2.0, 3.0]]), "bias": np.array([1.0])}, np.array([1.0, 1.0]))
+    array([6.])
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     activation: str | Activation
 
     def __init_subclass__(cls) -> None:
@@ -51,7 +57,11 @@ class Layer(ABC):
     @property
     def activation_name(self) -> str:
         """The activation's name; a function of the user's own goes by its own."""
-        return self.activation if isinstance(self.activation, str) else self.activation.__name__
+        if isinstance(self.activation, str):
+            return self.activation
+        if isinstance(self.activation, Op):
+            return self.activation.name
+        return getattr(self.activation, "__name__", type(self.activation).__name__)
 
     def with_activation(self, activation: str) -> Self:
         """The same layer with another activation."""
@@ -65,18 +75,25 @@ class Layer(ABC):
         """The layer as plain data for the model file; a user's own activation function cannot be data."""
         if not isinstance(self.activation, str):
             raise ConfigurationError(
-                f"{self.describe()} has an activation function of your own, and a model file holds data, not code; "
-                "save net.parameters, or use an activation by name."
+                f"{self.describe()} has an activation function of your own, and a model file holds data, "
+                "not code; save net.parameters, or use an activation by name."
             )
         return {"type": type(self).__name__, **{f.name: getattr(self, f.name) for f in fields(self)}}
 
     @staticmethod
     def from_document(document: dict[str, Any]) -> Layer:
-        """The layer that `to_document` wrote; a ModelFileError for anything else."""
+        """The layer that `to_document` wrote; a ModelFileError for anything else.
+
+        >>> Layer.from_document(gn.Dense(3, activation="tanh").to_document())
+        Dense(units=3, activation='tanh', kernel_initializer=None, bias_initializer='zeros')
+        """
         options = dict(document)
         kind = options.pop("type", None)
         if kind not in LAYERS:
-            raise ModelFileError(f"The model file has a layer of type {kind!r}, which this version does not know.")
+            raise ModelFileError(
+                f"The model file has a layer of type {kind!r}, which this glassnet does not know; "
+                f"it knows {', '.join(LAYERS)}."
+            )
         try:
             return LAYERS[kind](**options)
         except (TypeError, ConfigurationError) as error:

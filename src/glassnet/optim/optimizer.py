@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,29 +21,38 @@ from glassnet.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """An update rule. `parameters`, `gradients` and the entries of the state are dicts of one structure."""
+    """An update rule; `parameters`, `gradients` and every entry of the state are trees of one structure.
+
+    >>> SGD(0.1).init({"w": np.zeros(2)})
+    {}
+    """
 
     learning_rate: float
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise ConfigurationError(
-                f"{name} got learning_rate={self.learning_rate!r}; it takes a positive number."
-            )
+        _positive(type(self).__name__, "learning_rate", self.learning_rate)
 
     @abstractmethod
     def init(self, parameters: Any) -> Any:
         """The state before the first step: a dict of trees like `parameters`."""
 
     @abstractmethod
-    def update(self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any) -> tuple[Any, Any]:
+    def update(
+        self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any
+    ) -> tuple[Any, Any]:
         """New parameters and new state; `step` counts from 1."""
 
 
+def _positive(owner: str, name: str, value: float) -> None:
+    if not (isinstance(value, Real) and 0 < value < math.inf):
+        raise ConfigurationError(f"{owner} got {name}={value!r}; it takes a positive number.")
+
+
 def _fraction(owner: str, name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ConfigurationError(f"{owner} got {name}={value!r}; it takes a number from 0 up to, not including, 1.")
+    if not (isinstance(value, Real) and 0 <= value < 1):
+        raise ConfigurationError(
+            f"{owner} got {name}={value!r}; it takes a number of at least 0 and below 1."
+        )
 
 
 def _zeros_like(parameters: Any) -> Any:
@@ -61,7 +71,8 @@ class SGD(Optimizer):
     >>> SGD(0.1).update({"w": np.array(2.0)}, {}, {"w": np.array(1.0)}, 1, 0.1)[0]["w"].item()
     0.8
 
-    Source: Rumelhart, Hinton and Williams, Nature 323 (1986), equation 9; Sutskever et al., ICML (2013), equation 1.
+    Source: Rumelhart, Hinton and Williams, Nature 323 (1986), equation 9; Sutskever, Martens, Dahl and
+    Hinton, ICML (2013), equation 1.
     """
 
     learning_rate: float = 0.01
@@ -75,7 +86,9 @@ class SGD(Optimizer):
         """The velocity, zero; without momentum there is no state."""
         return {"velocity": _zeros_like(parameters)} if self.momentum else {}
 
-    def update(self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any) -> tuple[Any, Any]:
+    def update(
+        self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any
+    ) -> tuple[Any, Any]:
         """One step down the gradient."""
         if not self.momentum:
             return tree_map(lambda w, g: w - learning_rate * g, parameters, gradients), state
@@ -109,14 +122,15 @@ class Adam(Optimizer):
         super().__post_init__()
         _fraction("Adam", "beta_1", self.beta_1)
         _fraction("Adam", "beta_2", self.beta_2)
-        if not self.epsilon > 0:
-            raise ConfigurationError(f"Adam got epsilon={self.epsilon!r}; it takes a positive number.")
+        _positive("Adam", "epsilon", self.epsilon)
 
     def init(self, parameters: Any) -> Any:
         """Both moments, zero."""
         return {"mean": _zeros_like(parameters), "square": _zeros_like(parameters)}
 
-    def update(self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any) -> tuple[Any, Any]:
+    def update(
+        self, gradients: Any, state: Any, parameters: Any, step: Any, learning_rate: Any
+    ) -> tuple[Any, Any]:
         """One step of algorithm 1; the bias corrections are scalars, worked out once a step."""
         b1, b2 = self.beta_1, self.beta_2
         rate = learning_rate / _bias_correction(b1, step)
@@ -141,6 +155,9 @@ def resolve(optimizer: str | Optimizer) -> Optimizer:
     """The optimiser of that name at its default rate, or the optimiser itself."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer not in OPTIMIZERS:
-        raise ConfigurationError(f"optimizer={optimizer!r} is not one of {', '.join(OPTIMIZERS)}.")
+    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
+        raise ConfigurationError(
+            f"optimizer={optimizer!r} is not one of {', '.join(OPTIMIZERS)}, "
+            "nor an optimiser such as Adam(0.001)."
+        )
     return OPTIMIZERS[optimizer]

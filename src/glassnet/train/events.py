@@ -41,11 +41,15 @@ class EpochFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """Sent once at the end; `stopped` is None for a complete run, else one sentence that says why it ended."""
+    """Sent once at the end; `stopped` is None for a complete run, else one sentence that says why.
+
+    `failed` says that an exception with the same sentence follows.
+    """
 
     epochs_run: int
     training_seconds: float
     stopped: str | None
+    failed: bool = False
 
 
 Event = RunStarted | EpochFinished | RunFinished

@@ -11,6 +11,11 @@ class History:
 
     The training loss of an epoch is gathered while the parameters change; the validation loss is measured
     at its end. `stopped` is None, or one sentence that says why the run ended early.
+
+    >>> history = History("accuracy")
+    >>> history.add(0.5, 0.001, (0.4, 0.9))
+    >>> print(history)
+    1 epoch, loss 0.5 -> 0.5, validation accuracy 0.9
     """
 
     score_name: str
@@ -27,10 +32,19 @@ class History:
         """The number of finished epochs."""
         return len(self.loss)
 
+    def add(self, loss: float, seconds: float, validation: tuple[float, float] | None) -> None:
+        """One more finished epoch; `validation` is the loss and the score on the validation rows."""
+        self.loss.append(loss)
+        self.training_seconds += seconds
+        if validation:
+            self.validation_loss.append(validation[0])
+            self.validation_score.append(validation[1])
+
     def __str__(self) -> str:
         if not self.loss:
             return f"no finished epoch{': ' + self.stopped if self.stopped else ''}"
-        text = f"{self.epochs} epochs, loss {self.loss[0]:.4g} -> {self.loss[-1]:.4g}"
+        epochs = f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}"
+        text = f"{epochs}, loss {self.loss[0]:.4g} -> {self.loss[-1]:.4g}"
         if self.validation_score:
             text += f", validation {self.score_name} {self.validation_score[-1]:.4g}"
         return text + (f" ({self.stopped})" if self.stopped else "")

@@ -73,6 +73,8 @@ class ProgressBar:
 
     def _finish(self, event: RunFinished) -> None:
         self._stop()
+        if event.failed:
+            return  # the exception says it
         epochs = f"{event.epochs_run} epoch{'' if event.epochs_run == 1 else 's'}"
         line = f"trained {epochs} in {describe_seconds(event.training_seconds)}"
         self._console.print(line, style="dim", highlight=False, markup=False)

@@ -1,8 +1,12 @@
-"""Data on its way in: rows as floating matrices, labels as classes; every mistake in one sentence."""
+"""Data on its way in: rows as floating arrays, labels as classes; every mistake in one sentence.
+
+Places are counted from 0, as NumPy counts. Whole numbers above 2**24 are rounded in float32.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,143 +14,225 @@ import numpy as np
 from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.shape import Shape
 from glassnet.errors import DataError, ShapeError
-from glassnet.losses.loss import Loss
+from glassnet.losses import Loss
+
+_LISTED_CLASSES = 12
+
+
+def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
+    """`values` as finite numbers of `dtype`, C-contiguous.
+
+    Raises DataError with the row and column of what is not a number, not finite, or too large for `dtype`;
+    ShapeError for rows of different lengths.
+
+    >>> as_numbers([[1, 2]], np.dtype("float32"), "X")
+    array([[1., 2.]], dtype=float32)
+    """
+    raw = _as_array(values, name)
+    if raw.dtype.kind in "OU":
+        raw = _of_reals(raw.astype(object), name)
+    if raw.dtype.kind not in "fiub":
+        raise DataError(
+            f"{name} holds {raw.dtype.name} values; it takes real numbers: turn them into numbers."
+        )
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(raw, dtype, order="C")
+    if not np.isfinite(numbers).all():
+        place = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
+        if not np.isfinite(raw[place]):
+            raise DataError(f"{name} holds {raw[place]}{_at(place)}; remove or replace it.")
+        raise DataError(
+            f"{name} holds {raw[place]}{_at(place)}, which is too large for {dtype.name}; "
+            'scale the column, or give Network dtype="float64".'
+        )
+    return numbers
 
 
 def as_rows(X: Any, dtype: DType, name: str = "X") -> NDArray:
-    """X as an array (rows, ...) of `dtype`, C-contiguous; finite numbers only."""
-    raw = np.asarray(X)
-    if raw.dtype.kind not in "fiub":
-        raise DataError(f"{name} holds {raw.dtype} values; it takes numbers.")
-    if raw.ndim < 2:
+    """X as finite numbers (rows, ...) of `dtype`, C-contiguous, with at least one row and one column."""
+    rows = as_numbers(X, dtype, name)
+    if rows.ndim < 2:
         raise ShapeError(
-            f"{name} has shape {raw.shape}; it takes one row an example, shape (rows, features): "
+            f"{name} has shape {rows.shape}; it takes one row an example, shape (rows, features): "
             "write X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one example."
         )
-    if len(raw) == 0:
-        raise DataError(f"{name} has no rows.")
-    _refuse_non_finite(raw, name)
-    return np.ascontiguousarray(raw, dtype)
+    if rows.size == 0:
+        raise DataError(
+            f"{name} has shape {rows.shape} and so holds no numbers; give at least one row and column."
+        )
+    return rows
 
 
-def _refuse_non_finite(raw: NDArray, name: str) -> None:
-    if raw.dtype.kind != "f" or np.isfinite(raw).all():
-        return
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(raw))[0])
-    column = f", column {', '.join(map(str, place[1:]))}" if len(place) > 1 else ""
-    raise DataError(f"{name} holds {raw[place]} in row {place[0]}{column} (counted from 0); remove or replace it.")
+def as_targets(y: Any, rows: int, name: str = "y") -> NDArray:
+    """y as an array with one entry (or row) for each of `rows`, whose labels are all of one kind."""
+    raw = _as_array(y, name)
+    if raw.ndim == 0 or len(raw) != rows:
+        got = f"has {len(raw)} rows" if raw.ndim else "is a single value"
+        raise ShapeError(f"{name} {got} and X has {rows}; it takes one value (or row) for each row of X.")
+    return _of_one_kind(raw, name) if raw.dtype.kind == "O" else raw
 
 
 @dataclass(frozen=True)
 class Encoding:
     """How targets are seen by the loss: classes for a classifier, plain values for a regressor.
 
-    `classes[i]` is the label of output i; a single sigmoid output tells classes[1] from classes[0].
+    `classes[i]` is the label of output i; a single sigmoid output tells classes[1] from classes[0]. Several
+    sigmoid outputs answer yes or no each and have no classes.
+
+    >>> loss = gn.losses.resolve("cross_entropy")
+    >>> y = as_targets(["no", "yes", "no"], rows=3)
+    >>> Encoding.learn(y, loss, (2,), np.dtype("float32")).encode(y)
+    array([0, 1, 0], dtype=int32)
     """
 
     loss: Loss
     output_shape: Shape
     dtype: DType
-    classes: NDArray | None
+    classes: NDArray | None = None
 
     @staticmethod
-    def learn(y: Any, loss: Loss, output_shape: Shape, dtype: DType, classes: NDArray | None) -> Encoding:
-        """The encoding of a first set of targets; `classes` holds those already known."""
-        raw = np.asarray(y)
-        if loss.task == "classification" and classes is None and raw.ndim == 1:
-            classes = _learn_classes(raw, loss, output_shape[0])
-        if loss.name == "cross_entropy" and classes is None:
-            classes = np.arange(output_shape[0])
-        return Encoding(loss, output_shape, dtype, classes)
+    def learn(y: NDArray, loss: Loss, output_shape: Shape, dtype: DType) -> Encoding:
+        """The encoding that a first set of targets (from `as_targets`) asks for."""
+        encoding = Encoding(loss, output_shape, dtype)
+        count = encoding.class_count
+        if not count:
+            return encoding
+        # Columns hold probabilities, and the classes are the numbers of the columns.
+        return replace(encoding, classes=_learn_classes(y, count, loss) if y.ndim == 1 else np.arange(count))
 
-    def encode(self, y: Any, rows: int) -> NDArray:
+    @property
+    def class_count(self) -> int:
+        """The number of classes that the outputs choose among, or 0 where they do not choose."""
+        if self.loss.link == "softmax":
+            return self.output_shape[0]
+        return 2 if self.loss.link == "sigmoid" and self.output_shape == (1,) else 0
+
+    def encode(self, y: NDArray, name: str = "y") -> NDArray:
         """Targets for the loss: class indices (rows,) int32, or values (rows, outputs)."""
-        raw = np.asarray(y)
-        if len(raw) != rows if raw.ndim else True:
-            got = f"{len(raw)} values" if raw.ndim else "a single value"
-            raise ShapeError(f"y holds {got} for {rows} rows of X; it takes one for each row.")
-        if self.loss.task == "classification" and raw.ndim == 1:
-            indices = self._indices(raw)
+        if self.classes is not None and y.ndim == 1:
+            indices = self._indices(y, name)
             return indices if self.loss.link == "softmax" else indices.astype(self.dtype)[:, None]
-        if raw.dtype.kind not in "fiub":
-            raise DataError(f"y holds {raw.dtype} values; the loss {self.loss.name} takes numbers.")
-        _refuse_non_finite(raw, "y")
-        if raw.ndim == 1 and self.output_shape == (1,):
-            raw = raw[:, None]
-        if raw.shape[1:] != self.output_shape:
+        values = as_numbers(y, self.dtype, name)
+        if values.ndim == 1 and self.output_shape == (1,):
+            values = values[:, None]
+        if values.shape[1:] != self.output_shape:
+            labels = ", or labels of shape (rows,)" if self.classes is not None else ""
             raise ShapeError(
-                f"y has shape {raw.shape}, but the network's output is {self.output_shape} for each of {rows} rows; "
-                f"it takes y of shape {(rows, *self.output_shape)}."
+                f"{name} has shape {y.shape}, but the network's output has shape {self.output_shape} for "
+                f"each row; it takes {name} of shape {(len(y), *self.output_shape)}{labels}."
             )
         if self.loss.task == "classification":
-            self._check_distribution(raw)
-        return np.ascontiguousarray(raw, self.dtype)
+            self._check_distribution(values, name)
+        return values
 
     def decode(self, probabilities: NDArray) -> NDArray:
-        """The labels of the most probable classes; for several sigmoid outputs 0 or 1 each."""
+        """The labels (rows,) of the most probable classes; for several sigmoid outputs 0 or 1 each."""
         if self.loss.link == "softmax":
-            assert self.classes is not None  # a softmax encoding has always learnt its classes
-            return self.classes[np.argmax(probabilities, axis=-1)]
-        chosen = (probabilities >= 0.5).astype(np.int64)
-        return self.classes[chosen[:, 0]] if self.classes is not None else chosen
+            chosen = np.argmax(probabilities, axis=-1)
+        else:
+            chosen = (probabilities >= 0.5).astype(np.int64)
+        if self.classes is None:
+            return chosen
+        return self.classes[chosen.reshape(len(chosen))]
 
-    def _indices(self, raw: NDArray) -> NDArray:
-        classes = self.classes
-        if classes is None:
-            raise ShapeError(f"y has shape {raw.shape}; this network was trained on {self.output_shape[0]} columns.")
-        order = np.searchsorted(classes, raw)
-        known = classes[np.minimum(order, len(classes) - 1)] == raw
-        if not known.all():
-            row = int(np.argmin(known))
-            listed = ", ".join(map(str, classes[:12])) + (", ..." if len(classes) > 12 else "")
-            raise DataError(f"y holds the label {raw[row]} in row {row}, which is none of the classes {listed}.")
-        return order.astype(INT32)
+    def labels(self, target: NDArray) -> NDArray:
+        """The labels that encoded targets stand for, the inverse of `encode`."""
+        return self.classes[target] if self.classes is not None and target.ndim == 1 else self.decode(target)
 
-    def _check_distribution(self, raw: NDArray) -> None:
-        outside = (raw < 0) | (raw > 1)
-        if outside.any():
-            row, column = (int(i) for i in np.argwhere(outside)[0])
+    def _indices(self, y: NDArray, name: str) -> NDArray:
+        assert self.classes is not None  # asked by the caller
+        index = {label: i for i, label in enumerate(self.classes.tolist())}
+        found, inverse = np.unique(y, return_inverse=True)
+        indices = np.array([index.get(label, -1) for label in found.tolist()], INT32)[inverse]
+        if (indices < 0).any():
+            row = int(np.argmin(indices))
+            listed = ", ".join(map(repr, self.classes[:_LISTED_CLASSES].tolist()))
+            more = ", ..." if len(self.classes) > _LISTED_CLASSES else ""
             raise DataError(
-                f"y holds {raw[row, column]} in row {row}, column {column}; {self.loss.name} takes probabilities in [0, 1]."
+                f"{name} holds the label {y[row].item()!r}{_at((row,))}, which is none of the classes "
+                f"{listed}{more}."
             )
-        sums = raw.sum(axis=1)
+        return indices
+
+    def _check_distribution(self, values: NDArray, name: str) -> None:
+        outside = (values < 0) | (values > 1)
+        if outside.any():
+            place = tuple(np.argwhere(outside)[0].tolist())
+            raise DataError(
+                f"{name} holds {values[place]}{_at(place)}; {self.loss.name} takes probabilities in [0, 1]."
+            )
+        sums = values.sum(axis=1)
         if self.loss.link == "softmax" and not np.allclose(sums, 1, atol=1e-4):
             row = int(np.argmax(np.abs(sums - 1)))
             raise DataError(
-                f"Row {row} of y sums to {sums[row]:.6g}; cross_entropy takes labels, one-hot rows, or "
-                "distributions that sum to 1."
+                f"{name} sums to {sums[row]:.6g} in row {row}; {self.loss.name} takes labels, one-hot rows, "
+                "or distributions that sum to 1."
             )
 
 
-def _learn_classes(raw: NDArray, loss: Loss, outputs: int) -> NDArray:
-    if raw.dtype.kind == "f":
-        _refuse_non_finite(raw, "y")
-        if not (raw == np.round(raw)).all():
+def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
+    """`count` labels, ascending, of the types that Python itself has: so they survive a file."""
+    if y.dtype.kind not in "iubfU":
+        raise DataError(f"y holds labels of type {y.dtype.name}; they are text, whole numbers or booleans.")
+    if y.dtype.kind == "f":
+        y = as_numbers(y, y.dtype, "y")
+        if (y != np.round(y)).any():
             raise DataError(
-                f"y holds {raw[raw != np.round(raw)][0]}, which is no class label; for values use "
+                f"y holds {y[y != np.round(y)][0]}, which is no class label; for quantities use "
                 'loss="mean_squared_error".'
             )
-    found = np.unique(raw)
-    if loss.link == "sigmoid":
-        if outputs != 1:
-            raise ShapeError(
-                f"y holds one label a row, but the network has {outputs} sigmoid outputs; give y one column for each, "
-                'or use loss="cross_entropy".'
-            )
-        if set(found.tolist()) <= {0, 1} and found.dtype.kind in "iufb":
-            return np.array([0, 1])
-        if len(found) != 2:
-            raise DataError(
-                f"y holds {len(found)} classes; one sigmoid output tells two apart. "
-                'For more use one output a class and loss="cross_entropy".'
-            )
+    found = np.array(np.unique(y).tolist())
+    # Whole numbers 0 .. count-1 are the outputs themselves, even where some do not occur in this sample.
+    if found.dtype.kind in "if" and found[0] >= 0 and found[-1] < count:
+        return np.arange(count, dtype=found.dtype)
+    if found.dtype.kind == "b" and count == 2:
+        return np.array([False, True])
+    if len(found) == count:
         return found
-    # Whole numbers 0 .. outputs-1 are the outputs themselves, even where some do not occur in this sample.
-    if raw.dtype.kind in "iufb" and found[0] >= 0 and found[-1] < outputs:
-        return np.arange(outputs)
-    if len(found) != outputs:
-        raise DataError(
-            f"y holds {len(found)} classes, but the network has {outputs} outputs; "
-            f"end it with Dense({max(len(found), 2)})."
+    if len(found) == 1:
+        mend = "give rows of every class"
+    else:
+        mend = f"end it with Dense({len(found)})" + (
+            ' and loss="cross_entropy"' if loss.link == "sigmoid" else ""
         )
-    return found
+    classes = f"{len(found)} class{'es' if len(found) > 1 else ''}"
+    raise DataError(f"y holds {classes}, but the network tells {count} apart; {mend}.")
+
+
+def _as_array(values: Any, name: str) -> NDArray:
+    try:
+        raw = np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{name} has rows of different lengths; it takes one length for all.") from None
+    if raw.dtype.kind == "U" and not isinstance(values, np.ndarray):
+        return np.asarray(
+            values, object
+        )  # NOTE NumPy makes text of the number in [nan, "yes"] without a word
+    return raw
+
+
+def _of_reals(raw: NDArray, name: str) -> NDArray:
+    for place, value in np.ndenumerate(raw):
+        if not isinstance(value, Real):
+            raise DataError(
+                f"{name} holds {value!r}{_at(place)}, which is not a number; remove or replace it."
+            )
+    return raw.astype(np.float64)
+
+
+def _of_one_kind(raw: NDArray, name: str) -> NDArray:
+    """Objects as an array of text, of numbers or of booleans; DataError for a mixture and anything else."""
+    kinds = (str, (bool, np.bool_), Real)
+    first = next((kind for kind in kinds if isinstance(raw.flat[0], kind)), ())
+    for place, value in np.ndenumerate(raw):
+        if not isinstance(value, first) or (first is Real and isinstance(value, bool)):
+            raise DataError(
+                f"{name} holds {value!r}{_at(place)}; it takes text, numbers or booleans, all of a kind."
+            )
+    return np.array(raw.tolist())
+
+
+def _at(place: tuple[int, ...]) -> str:
+    """Where a value is, as in " in row 3, column 1"."""
+    row = f" in row {place[0]}" if place else ""
+    return row + (f", column {', '.join(map(str, place[1:]))}" if place[1:] else "")

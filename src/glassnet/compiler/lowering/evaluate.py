@@ -159,6 +159,8 @@ class Evaluator:
         storage = self.layout.storages[base]
         i, j = place.i if with_i else 0, place.j if with_j else 0
         if self.values.storage(base) == "matrix":
+            if with_i and base.shape[0] == 1:
+                i, j = 0, i  # a row that was reshaped into a column still lies along j
             if along and place.lanes > 1 and storage.transposed is (place.along == "j"):
                 raise UncompilableError(f"reading {base!r} across its lines is not compiled yet.")
             index = storage.index(i, j)
@@ -177,6 +179,8 @@ class Evaluator:
         """Writes the node's elements at `place` to its storage."""
         storage = self.layout.storages[node]
         if self.values.storage(node) == "matrix":
+            if value.type.lanes > 1 and storage.transposed is (place.along == "j"):
+                raise UncompilableError(f"writing {node!r} across its lines is not compiled yet.")
             index = storage.index(place.i, place.j)
         else:
             with_i, with_j = (True, False) if node in self.kernel.per_row else self.varies(node)

@@ -103,9 +103,11 @@ class _Contraction:
         self.scratch = b.buffer(f"tile_{b.unique()}", element, scratch) if self.looped else None
 
     def _find_biased(self, values: Values) -> Node | None:
-        """The sum of product and bias, where the product is wanted for nothing else: sums start at the bias."""
+        """The sum of product and bias, if nothing else wants the product: sums then start at the bias."""
         readers = [node for node in values.graph.nodes if self.anchor in node.inputs]
         if len(readers) != 1 or readers[0].op.name != "add" or readers[0] not in self.kernel.nodes:
+            return None
+        if self.anchor in self.kernel.writes or readers[0].inputs[0] is readers[0].inputs[1]:
             return None
         x, y = readers[0].inputs
         with_i, with_j = self.evaluator.varies(y if x is self.anchor else x)

@@ -15,7 +15,7 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
     assert kernel.anchor is not None  # a copy has the value that it copies
     source, target = layout.storages[kernel.anchor], layout.copies[kernel.anchor]
     lanes = cpu.lanes(source.buffer.element)
-    if max(source.shape) <= _SMALL:
+    if max(source.shape) <= min(_SMALL, lanes):  # a line is one vector
         _copy_small(b, source, target, lanes)
         return
     lines = -(-(source.shape[1] if source.transposed else source.shape[0]) // lanes)

@@ -6,6 +6,8 @@ common subexpressions are merged.
 
 from __future__ import annotations
 
+import math
+
 from glassnet.compiler.passes.rewrite import ROW_MAX, apply_rules, make, number, uniform
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
@@ -22,6 +24,8 @@ def _row_sum(x: Node, like: Node) -> Node:
 
 
 def _shifted(z: Node, like: Node) -> Node:
+    if not z.shape:
+        raise UncompilableError(f"{like.op.name} of a single number is not compiled.")
     return make("subtract", z, make(ROW_MAX, z, like=like), like=like)
 
 
@@ -44,20 +48,27 @@ def _cross_entropy(node: Node) -> Node:
 
 
 def _logsumexp(node: Node) -> Node:
-    # logsumexp(x) = max x + log sum exp(x - max x)
+    # logsumexp(x) = top + log sum exp(x - top), top = max x, or 0 where the maximum is not finite
     x = node.inputs[0]
     if node.attributes["axes"] != (len(x.shape) - 1,):
         raise UncompilableError("logsumexp over another axis than the last is not compiled yet.")
-    log_sum = make("log", _row_sum(make("exp", _shifted(x, node), like=node), node), like=node)
-    column = make("add", log_sum, make(ROW_MAX, x, like=node), like=node)
+    if not x.shape:
+        raise UncompilableError("logsumexp of a single number is not compiled.")
+    largest = make(ROW_MAX, x, like=node)
+    finite = make("less", make("abs", largest, like=node), number(math.inf, node.dtype), like=node)
+    top = make("where", finite, largest, number(0.0, node.dtype), like=node)
+    e = make("exp", make("subtract", x, top, like=node), like=node)
+    column = make("add", make("log", _row_sum(e, node), like=node), top, like=node)
     return make("reshape", column, shape=node.shape, like=node)
 
 
 def _binary_cross_entropy(node: Node) -> Node:
-    # max(z, 0) - z t + log(1 + exp(-|z|)) = softplus(z) - z t
+    # max(z, 0) - z t + log(1 + exp(-|z|))
+    # NOTE softplus(z) - z t is the same but cancels: of z = 20, t = 1 it leaves no digit in float32
     z, target = node.inputs
-    softplus = make("softplus", z, like=node)
-    return make("subtract", softplus, make("multiply", z, target, like=node), like=node)
+    tail = make("softplus", make("negative", make("abs", z, like=node), like=node), like=node)
+    line = make("subtract", make("relu", z, like=node), make("multiply", z, target, like=node), like=node)
+    return make("add", line, tail, like=node)
 
 
 def _square(node: Node) -> Node:

@@ -111,7 +111,13 @@ class _Fusion:
         elif self.values.is_row_reduction(node):
             space = self.values.space(node.inputs[0])
             kernel = self._joinable(
-                needed, lambda k: k.kind == "rows" and k.space == space and not self._updates(k)
+                needed,
+                lambda k: (
+                    k.kind == "rows"
+                    and k.space == space
+                    and not self._updates(k)
+                    and not self._reads_across(node, k)
+                ),
             )
             kernel = kernel or self._open(Kernel("rows", space, node), None, needed)
             self._join(kernel, node, needed, per_row=True)
@@ -136,7 +142,12 @@ class _Fusion:
         space = self.values.space(node)
         # An update does not share the phases of reductions: a later phase may still read what it overwrites.
         updates = node in self.overwrites
-        kernel = self._joinable(needed, lambda k: self._takes(k, space) and not (updates and k.per_row))
+        kernel = self._joinable(
+            needed,
+            lambda k: (
+                self._takes(k, space) and not (updates and k.per_row) and not self._reads_across(node, k)
+            ),
+        )
         kernel = kernel or self._open(Kernel("rows", space, None), None, needed)
         self._join(kernel, node, needed, per_row=False)
 
@@ -147,6 +158,16 @@ class _Fusion:
             if is_elementwise(reader) and (
                 storage == "matrix" or (storage == "column" and self._feeds_matrix(reader))
             ):
+                return True
+        return False
+
+    def _reads_across(self, node: Node, kernel: Kernel) -> bool:
+        """True where `node` reads values of other rows than its own: x + sum(x, axis=1) of a square x."""
+        for x in node.inputs:
+            base = self.values.base(x)
+            if base in kernel.per_row and x.shape and x.shape[-1] > 1:
+                return True
+            if base in self.inlined and self._reads_across(base, kernel):
                 return True
         return False
 

@@ -40,7 +40,8 @@ def uniform(node: Node) -> float | None:
     if value is None or value.size == 0:
         return None
     first = value.flat[0]
-    return first.item() if (value == first).all() else None
+    # NOTE by their bits: a NaN equals itself here, and 0 and -0 are two numbers
+    return first.item() if value.tobytes() == first.tobytes() * value.size else None
 
 
 def apply_rules(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Graph:

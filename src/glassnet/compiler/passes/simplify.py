@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -16,9 +17,9 @@ from glassnet.ops.matrix import split_spec
 def simplify(graph: Graph) -> Graph:
     """The graph with every rule applied and equal nodes merged, until nothing changes."""
     while True:
-        before = len(graph.nodes)
+        before = graph.nodes
         graph = merge_equal(apply_rules(_fold(graph), _RULES))
-        if len(graph.nodes) == before:
+        if graph.nodes == before:
             return graph
 
 
@@ -56,7 +57,8 @@ def _fold(graph: Graph) -> Graph:
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         values = [known(x) for x in inputs]
         if node.op.name != "constant" and inputs and all(value is not None for value in values):
-            return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))
+            with np.errstate(all="ignore"):  # log 0 is -inf here as in every engine
+                return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))
         if inputs == node.inputs:
             return node
         return Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
@@ -101,7 +103,9 @@ def _multiply(node: Node) -> Node | None:
                 return make("multiply", number(factor * inner, node.dtype), other.inputs[1], like=node)
         if other.op.name == "where" and other.shape == node.shape:
             condition, yes, no = other.inputs
-            if uniform(yes) == 1 and uniform(no) == 0:  # x where(c, 1, 0) -> where(c, x, 0)
+            # x where(c, 1, 0) -> where(c, x, 0)
+            # NOTE where x is not finite and c fails, the product would be NaN and this is 0
+            if uniform(yes) == 1 and uniform(no) == 0:
                 return make("where", condition, one, no, like=node)
     if uniform(x) is None and uniform(y) is not None:  # x a -> a x
         return make("multiply", y, x, like=node)
@@ -111,9 +115,16 @@ def _multiply(node: Node) -> Node | None:
 def _divide(node: Node) -> Node | None:
     x, y = node.inputs
     divisor = uniform(y)
+    if node.dtype.kind != "f":
+        return None
     if divisor == 1:  # x / 1 -> x
         return _same(x, node)
-    if divisor and abs(np.frexp(divisor)[0]) == 0.5:  # x / 2^k -> 2^-k x, exactly
+    # x / 2^k -> 2^-k x, exactly, unless 2^-k is a denormal number or infinite
+    if (
+        divisor
+        and abs(np.frexp(divisor)[0]) == 0.5
+        and np.finfo(node.dtype).tiny <= abs(1 / divisor) < math.inf
+    ):
         return make("multiply", number(1 / divisor, node.dtype), x, like=node)
     return None
 
@@ -167,7 +178,9 @@ def _broadcast(node: Node) -> Node | None:
 
 def _sum(node: Node) -> Node | None:
     x, axes = node.inputs[0], node.attributes["axes"]
-    if x.op.name == "one_hot" and axes == (len(x.shape) - 1,):  # an indicator sums to 1
+    # an indicator sums to 1
+    # NOTE if its label is a class: of labels outside, which are refused when data comes in, it sums to 0
+    if x.op.name == "one_hot" and axes == (len(x.shape) - 1,):
         return constant(np.ones(node.shape, node.dtype))
     if x.op.name == "reshape" and axes == (0,) and len(x.shape) == 1:
         source = x.inputs[0]

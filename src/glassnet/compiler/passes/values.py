@@ -31,8 +31,11 @@ class Values:
         self.graph = graph
         self.inputs = set(graph.inputs)
         self._storage: dict[Node, str] = {}
+        _check_dtypes(graph)
         for node in (*graph.inputs, *graph.nodes):
             self._storage[node] = self._classify(node)
+            if is_contraction(node) and node not in self.inputs:
+                self._check_operands(node)
 
     def storage(self, node: Node) -> str:
         """ "matrix", "row", "column" or "scalar"."""
@@ -101,7 +104,33 @@ class Values:
 
     def _check_reshape(self, node: Node) -> None:
         x = node.inputs[0]
-        if self._storage[x] == "matrix" and x.shape[0] > 1 and x.shape[1] > 1:
+        lying = len(node.shape) == 2 and node.shape[1] > 1
+        if self._storage[x] == "matrix" and x.shape[0] > 1 and (x.shape[1] > 1 or lying):
             raise UncompilableError(f"a reshape of {x.shape} into {node.shape} is not compiled yet.")
         if len(node.shape) == 2 and 1 not in node.shape:
             raise UncompilableError(f"a reshape of {x.shape} into {node.shape} is not compiled yet.")
+
+    def _check_operands(self, node: Node) -> None:
+        # products read whole vectors and blocks, for which only a matrix is padded
+        for x in node.inputs:
+            if self.base(x) is not x or self._storage[x] != "matrix":
+                raise UncompilableError(f"a product with a vector reshaped to {x.shape} is not compiled yet.")
+
+
+def _check_dtypes(graph: Graph) -> None:
+    """One floating type throughout; whole numbers and truth values are compared and selected by, no more."""
+    floating = {node.dtype for node in graph.nodes if node.dtype.kind == "f"}
+    if len(floating) > 1:
+        listed = " and ".join(sorted(dtype.name for dtype in floating))
+        raise UncompilableError(f"a graph that computes in {listed} is not compiled yet.")
+    inputs = set(graph.inputs)
+    for node in graph.nodes:
+        if node in inputs or not node.inputs or node.op.name in ("one_hot", "reshape"):
+            continue
+        operands = node.inputs[1:] if node.op.name == "where" else node.inputs
+        kinds = {x.dtype.name for x in operands}
+        compared = node.dtype.kind == "b" and kinds == {"int32"}
+        chosen = node.op.name != "where" or node.inputs[0].dtype.kind == "b"
+        if not (compared or (kinds <= {dtype.name for dtype in floating} and chosen)):
+            listed = ", ".join(str(x.dtype) for x in node.inputs)
+            raise UncompilableError(f"{node.op.name} of {listed} is not compiled yet.")

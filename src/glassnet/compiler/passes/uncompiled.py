@@ -1,0 +1,76 @@
+"""The ops that no kernel computes yet, and why; the interpreter runs graphs that hold them."""
+
+from __future__ import annotations
+
+from glassnet.core.graph import Graph
+from glassnet.errors import UncompilableError
+
+_FUNCTIONS = (
+    *(
+        "arccos",
+        "arccosh",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctan2",
+        "arctanh",
+        "cbrt",
+        "clip",
+        "copysign",
+        "cos",
+    ),
+    *(
+        "cosh",
+        "deg2rad",
+        "erf",
+        "erfc",
+        "erfinv",
+        "exp2",
+        "fmax",
+        "fmin",
+        "fmod",
+        "gamma",
+        "gammaln",
+        "heaviside",
+    ),
+    *("hypot", "log10", "log2", "logaddexp", "logaddexp2", "polygamma", "positive", "rad2deg", "reciprocal"),
+    *("remainder", "sin", "sinh", "softsign", "tan", "unnormalized_sinc", "xlogy"),
+)
+_ROUNDING = ("ceil", "floor", "floor_divide", "rint", "round", "trunc")
+_LOGIC = (
+    *("all", "any", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isfinite", "isinf", "isnan"),
+    *("logical_and", "logical_not", "logical_or", "logical_xor", "signbit"),
+)
+_REDUCTIONS = ("argmax", "argmin", "argsort", "cumprod", "cumsum", "max", "min", "prod")
+_READERS = ("gather", "getitem", "windows")
+_WRITERS = ("concatenate", "fold", "last_writer", "put_add", "scatter")
+_FACTORISATIONS = ("cholesky", "det", "eigh", "inv", "pinv", "qr", "slogdet", "solve", "svd")
+_SLIDING = ("convolution", "max_pool", "transposed_convolution")
+_SAMPLING = (
+    *("random_bits", "random_gumbel", "random_integers", "random_normal", "random_permutation"),
+    *("random_truncated_normal", "random_uniform"),
+)
+
+UNCOMPILED: dict[str, str] = {
+    **dict.fromkeys(_FUNCTIONS, "there is no vector function for it yet"),
+    **dict.fromkeys(_ROUNDING, "there is no vector function for it yet"),
+    **dict.fromkeys(_LOGIC, "there are no kernels yet for logic on arrays"),
+    **dict.fromkeys(_REDUCTIONS, "there are no kernels yet for this reduction"),
+    **dict.fromkeys(_READERS, "there are no kernels yet that read parts of an array"),
+    **dict.fromkeys(_WRITERS, "there are no kernels yet that write parts of an array"),
+    **dict.fromkeys(_FACTORISATIONS, "linear algebra is left to the library behind NumPy"),
+    **dict.fromkeys(_SLIDING, "there are no kernels yet for sliding windows"),
+    **dict.fromkeys(_SAMPLING, "there are no kernels yet for sampling"),
+    **dict.fromkeys(("cast", "convert"), "there are no kernels yet that change the type of an array"),
+    **dict.fromkeys(
+        ("checkpoint", "scan", "while_loop"), "there are no kernels yet for graphs within graphs"
+    ),
+    "transpose": "only products read their operands across",
+}
+
+
+def refuse_uncompiled(graph: Graph) -> None:
+    """UncompilableError for the first node whose op no kernel computes."""
+    for node in graph.nodes:
+        if node.op.name in UNCOMPILED:
+            raise UncompilableError(f"{node.op.name} is not compiled: {UNCOMPILED[node.op.name]}.")

@@ -1,0 +1,218 @@
+"""Every op is compiled or says why not; what is compiled agrees with the interpreter, NaN included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassnet.numpy as gnp
+from glassnet.compiler.function import compile_graph
+from glassnet.compiler.lowering.evaluate import LOWERINGS
+from glassnet.compiler.passes.uncompiled import UNCOMPILED
+from glassnet.core.registry import OPS
+from glassnet.errors import ShapeError, UncompilableError
+from glassnet.interpret.reference import interpret
+from glassnet.ops.comparison import one_hot
+from glassnet.transforms.cases import cases
+from glassnet.transforms.tracing import trace
+
+X, Y = np.random.default_rng(0).standard_normal((2, 5, 7))
+LABELS = np.array([2, 0, 6, 3, 3], np.int32)
+
+# How to write each op that does not work element by element: the arguments, and the op on them.
+EXAMPLES: dict[str, tuple[tuple[Any, ...], Callable[..., Any]]] = {
+    "broadcast_to": ((X[0],), lambda x: gnp.broadcast_to(x, (3, 7)) * 2.0),
+    "concatenate": ((X, Y), lambda x, y: gnp.concatenate([x, y])),
+    "constant": ((X,), lambda x: x + Y),
+    "contract": ((X, Y), lambda x, y: x.T @ y),
+    "getitem": ((X,), lambda x: x[1]),
+    "input": ((X,), lambda x: x),
+    "leaky_relu": ((X,), lambda x: gnp.leaky_relu(x, slope=0.1)),
+    "logsumexp": ((X,), lambda x: gnp.logsumexp(x, axis=-1)),
+    "one_hot": ((X, LABELS), lambda x, labels: x * one_hot(labels, 7, np.dtype(np.float64))),
+    "power": ((X,), lambda x: x**3),
+    "reshape": ((X,), lambda x: x.sum(1).reshape(5, 1) * x),
+    "scatter": ((X,), lambda x: OPS["scatter"](x, index=(0,), shape=(2, 5, 7))),
+    "sigmoid_cross_entropy": ((X, abs(Y) / 4), gnp.sigmoid_cross_entropy),
+    "softmax": ((X,), gnp.softmax),
+    "softmax_cross_entropy": ((X, Y**2), gnp.softmax_cross_entropy),
+    "stop_gradient": ((X,), lambda x: OPS["stop_gradient"](x) + 1.0),
+    "sum": ((X,), lambda x: x.sum(0)),
+    "transpose": ((X,), lambda x: x.T + 1.0),
+    "variable": ((X,), lambda x: OPS["variable"](x) + 1.0),
+    "where": ((X, Y), lambda x, y: gnp.where(x > y, x, 0.5)),
+}
+
+UNARY = {
+    **dict.fromkeys(("abs", "exp", "expm1", "log", "log1p", "negative", "relu", "sigmoid", "sign")),
+    **dict.fromkeys(("softplus", "sqrt", "square", "tanh")),
+    "leaky_relu": lambda x: gnp.leaky_relu(x, slope=0.1),
+}
+ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+
+
+def example(name: str) -> tuple[tuple[Any, ...], Callable[..., Any]]:
+    """Arguments in the op's domain, and a function of them that applies it."""
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    op = OPS[name]
+    if name in UNCOMPILED:
+        case = next(case for case in cases(name) if all(x.size for x in case.inputs))
+        return case.inputs, lambda *inputs: op(*inputs, **case.attributes)
+    count = 2 if name in (*ARITHMETIC, *COMPARISONS) else 1
+    rng = np.random.default_rng(1)
+    ranges = op.samples or ((-3.0, 3.0),) * count
+    arguments = tuple(rng.uniform(low, high, (5, 7)) for low, high in ranges)
+    return arguments, (lambda x, y: gnp.where(op(x, y), x, 7.0)) if name in COMPARISONS else op
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_op_is_compiled_or_says_why_not(name, cpu):
+    arguments, function = example(name)
+    graph, _ = trace(function, *arguments)
+    if name in UNCOMPILED:
+        with pytest.raises(UncompilableError, match=f"^{name} is not compiled: {UNCOMPILED[name]}[.]$"):
+            compile_graph(graph)
+        return
+    got, expected = compile_graph(graph, cpu)(arguments), interpret(graph, arguments)
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-14)
+
+
+def test_only_ops_that_exist_are_declared():
+    assert UNCOMPILED.keys() < OPS.keys()
+    assert LOWERINGS.keys() < OPS.keys()
+    assert not UNCOMPILED.keys() & LOWERINGS.keys()
+
+
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, np.inf, -np.inf, np.nan, 80.0, -80.0, 1e4, -1e4, 1e30, -1e30)
+
+
+def all_of(x: Any, y: Any) -> dict[str, Any]:
+    """Every elementwise op of one and of two arguments, by name."""
+    unary = {name: (op or OPS[name])(x) for name, op in UNARY.items()}
+    binary = {name: OPS[name](x, y) for name in ARITHMETIC}
+    return unary | binary | {name: gnp.where(OPS[name](x, y), x, 7.0) for name in COMPARISONS}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_elementwise_ops_agree_at_special_and_random_values(cpu, dtype):
+    rng = np.random.default_rng(2)
+    first, second = (grid.ravel() for grid in np.meshgrid(SPECIAL, SPECIAL))
+    x = np.concatenate([first, rng.standard_normal(300), 30 * rng.standard_normal(300)]).astype(dtype)
+    y = np.concatenate([second, rng.standard_normal(600)]).astype(dtype)
+    graph, _ = trace(lambda x, y: tuple(all_of(x, y).values()), x, y)
+    with np.errstate(all="ignore"):
+        names = list(all_of(x[:1], y[:1]))
+        expected = interpret(graph, [x, y])
+    covered = UNARY.keys() | {*ARITHMETIC, *COMPARISONS}
+    assert covered >= LOWERINGS.keys() - {"where", "broadcast_to"}
+    # the interpreter's sums of rounded functions are no better than this; denormal numbers count as zero
+    relative, smallest = (2e-6, 1e-37) if dtype == np.float32 else (1e-13, 1e-307)
+    for name, got, wanted in zip(names, compile_graph(graph, cpu)([x, y]), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=relative, atol=smallest, err_msg=name)
+
+
+ROWS = [[np.inf, 1.0, 2.0], [-np.inf] * 3, [np.nan, 1.0, 2.0], [np.inf, np.inf, 0.0], [1.0, 2.0, -np.inf]]
+
+
+@pytest.mark.parametrize("repeated", [1, 9])
+@pytest.mark.parametrize("name", ["softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy"])
+def test_rows_with_special_values_agree(name, repeated, cpu):
+    z = np.tile(np.array([*ROWS, [1.0, 2.0, 3.0]]), repeated)
+    function = {
+        "softmax": gnp.softmax,
+        "logsumexp": lambda z: gnp.logsumexp(z, axis=-1),
+        "softmax_cross_entropy": lambda z: gnp.softmax_cross_entropy(z, np.ones(z.shape)),
+        "sigmoid_cross_entropy": lambda z: gnp.sigmoid_cross_entropy(z, np.full(z.shape, 0.25)),
+    }[name]
+    graph, _ = trace(function, z)
+    (got,) = compile_graph(graph, cpu)([z])
+    with np.errstate(all="ignore"):
+        (expected,) = interpret(graph, [z])
+    np.testing.assert_allclose(got, expected, rtol=1e-13)
+    assert np.isfinite(got[-1]).all()
+
+
+def test_the_loss_of_a_sure_and_right_answer_keeps_its_digits():
+    z, target = np.array([20.0, 40.0, -20.0], np.float32), np.array([1.0, 1.0, 0.0], np.float32)
+    graph, _ = trace(gnp.sigmoid_cross_entropy, z, target)
+    (got,) = compile_graph(graph)([z, target])
+    np.testing.assert_allclose(got, np.log1p(np.exp(-np.abs(z.astype(float)))), rtol=1e-6)
+
+
+S, R = np.ones((6, 6)), np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        # past bugs: sums of rows, spread over the columns of the very matrix that they sum
+        lambda x, r: x * x.sum(1) + x.sum(1, keepdims=True) * x.sum(0),
+        lambda x, r: gnp.broadcast_to(x.sum(1), (6, 6)) + x,
+        lambda x, r: (x + x.sum(1)).sum(1),
+        # the product itself is wanted beside its sum with a bias
+        lambda x, r: (x @ x, x @ x + r),
+        lambda x, r: x @ x + x @ x,
+        # a vector as a row and as a column of one matrix
+        lambda x, r: r.reshape(6, 1) * x + r,
+        lambda x, r: (r.reshape(1, 6) * 2.0).reshape(6, 1) * x,
+        # constants that are no plain numbers, and plain numbers that are no ordinary ones
+        lambda x, r: x * np.arange(36.0).reshape(6, 6) + np.arange(6.0) + np.arange(6.0).reshape(6, 1),
+        lambda x, r: (r + np.nan, r * np.inf, 1.0 / (r.reshape(1, 6) * np.array([0.0, -0.0] * 3))),
+        lambda x, r: (np.ones((2, 3)), np.float64(3.0), r + 1.0, r),
+    ],
+)
+def test_graphs_that_were_or_could_be_wrong(function, cpu):
+    rng = np.random.default_rng(3)
+    x, r = rng.standard_normal((6, 6)), rng.standard_normal(6)
+    graph, _ = trace(function, x, r)
+    got = compile_graph(graph, cpu)([x, r])
+    with np.errstate(all="ignore"):
+        expected = interpret(graph, [x, r])
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+F, D, WHOLE = np.ones(4, np.float32), np.ones(4), np.arange(4, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "reason"),
+    [
+        (lambda x, y: x + y, (F, D), "computes in float32 and float64"),
+        (lambda i, y: (i + i, y * 2), (WHOLE, D), "add of int32, int32"),
+        (lambda i, y: i * y, (WHOLE, D), "multiply of int32, float64"),
+        (lambda i, y: (i.sum(), y * 2), (WHOLE, D), "sum of int32"),
+        (lambda y: (y > 0) * y, (D,), "multiply of bool, float64"),
+        (lambda y: (y > 0, y * 2), (D,), "values of dtype bool"),
+        (lambda c, y: gnp.where(c, y, 0.0), (D, D), "where of float64, float64, float64"),
+        (lambda i: i + 1, (WHOLE,), "without floating values"),
+        (lambda x: x + 1, (np.ones((2, 2, 2)),), "arrays of 3 dimensions"),
+        (lambda x: x + 1, (np.ones((0, 2)),), "arrays without elements"),
+        (lambda x: x**1.7, (D,), "powers other than"),
+        (lambda x: gnp.logsumexp(x, axis=0), (np.ones((2, 3)),), "logsumexp over another axis"),
+        (lambda x: x.reshape(6, 6), (np.ones((4, 9)),), "a reshape of (4, 9) into (6, 6)"),
+        (lambda x, y: x.reshape(1, 4) @ y, (D, np.ones((4, 2))), "a vector reshaped to (1, 4)"),
+        (lambda x, y: one_hot(x, 4, D.dtype) * y, (np.arange(4), np.ones((4, 4))), "one_hot of these labels"),
+    ],
+)
+def test_what_is_refused_and_in_what_words(function, arguments, reason):
+    graph, _ = trace(function, *arguments)
+    with pytest.raises(UncompilableError) as caught:
+        compile_graph(graph)
+    text = str(caught.value)
+    assert reason in text
+    assert text.endswith(".")
+    assert "\n" not in text
+
+
+def test_inputs_of_other_shapes_are_refused():
+    graph, _ = trace(lambda x, r: x + r, S, R)
+    native = compile_graph(graph)
+    with pytest.raises(ShapeError, match=r"input_1 of shape \(6,\).* got \(2, 3\)"):
+        native([S, R.reshape(2, 3)])

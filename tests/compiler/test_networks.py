@@ -50,10 +50,10 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def distance(arrays: list[np.ndarray], expected: list[np.ndarray]) -> list[float]:
-    """For each array its largest error, in units of its largest element (or of 1e-3, if that is larger)."""
+def distance(arrays: list[np.ndarray], expected: list[np.ndarray], floor: float) -> list[float]:
+    """For each array its largest error, in units of its largest element (of `floor`, if that is larger)."""
     return [
-        float(np.max(np.abs(got - true)) / max(1e-3, np.max(np.abs(true))))
+        float(np.max(np.abs(got - true)) / max(floor, np.max(np.abs(true))))
         for got, true in zip(arrays, expected, strict=True)
     ]
 
@@ -67,7 +67,7 @@ def test_float64_runs_agree(training, cpus, network, epochs, tier):
     assume(np.isfinite(expected))
     assert loss == pytest.approx(expected, rel=1e-10, abs=1e-13)
     count = len(run.carried)
-    assert max(distance(compiled.read(count), reference.read(count))) < 1e-10
+    assert max(distance(compiled.read(count), reference.read(count), 1e-3)) < 1e-10
 
 
 @examples
@@ -90,8 +90,12 @@ def test_float32_runs_are_as_exact_as_the_reference(training, cpus, network, epo
     assert abs(losses[0] - losses[2]) <= 4 * abs(losses[1] - losses[2]) + 1e-6 * max(1, abs(losses[2]))
     count = len(single.carried)
     true = exact.read(count)
-    errors, usual = distance(compiled.read(count), true), distance(interpreted.read(count), true)
-    assert max(errors) <= 4 * max(usual) + 1e-6
+    # what is left of numbers near 1 that cancel is measured at them, not at the little that is left
+    errors, usual = (distance(runner.read(count), true, 0.1) for runner in (compiled, interpreted))
+    # the rounding error of a gradient moves Adam by as much as its rate / epsilon times that error
+    rule = network["optimizer"]
+    amplified = rule.learning_rate / rule.epsilon if isinstance(rule, Adam) else 1.0
+    assert max(errors) <= 4 * max(usual) + 1e-6 * amplified
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -110,7 +114,7 @@ def test_small_and_square_networks(training, cpu, units, dtype):
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     assert compiled.run(0, 2) == pytest.approx(reference.run(0, 2), rel=tolerance)
     count = len(run.carried)
-    assert max(distance(compiled.read(count), reference.read(count))) < tolerance
+    assert max(distance(compiled.read(count), reference.read(count), 1e-3)) < tolerance
 
 
 def in_double(training: Any, network: dict[str, Any], single: Any) -> Any:

@@ -55,7 +55,8 @@ def test_what_is_not_compiled_is_interpreted_and_said_once() -> None:
         return gn.scan(lambda total, x: (total + x, total + x), 0.0, x)[1]
 
     compiled = gn.compile(running)
-    with pytest.warns(FallbackWarning, match="The interpreter runs this function: scan is not compiled") as said:
+    reason = "The interpreter runs this function: scan is not compiled"
+    with pytest.warns(FallbackWarning, match=reason) as said:
         np.testing.assert_array_equal(compiled(X), [0.5, -0.5, 1.5])
     assert said[0].filename == __file__
     with warnings.catch_warnings():

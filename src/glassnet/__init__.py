@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from glassnet import estimators, numpy, random
 from glassnet.execute import compile
-from glassnet.explain import derive
 from glassnet.nn import Dense
 from glassnet.ops.control import checkpoint, cond, while_loop
 from glassnet.ops.scan import scan
@@ -18,6 +20,9 @@ from glassnet.transforms.curvature import gauss_newton_product, hessian, hvp
 from glassnet.transforms.custom import custom
 from glassnet.transforms.derivatives import grad, jacobian, jvp, value_and_grad, vjp
 from glassnet.transforms.tracing import graph
+
+if TYPE_CHECKING:
+    from glassnet.explain import derive
 
 __version__ = "0.1.0"
 
@@ -50,3 +55,11 @@ __all__ = [
     "vmap",
     "while_loop",
 ]
+
+_LATER = {"derive": "glassnet.explain"}  # loaded when first asked for: training needs none of it
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'glassnet' has no attribute {name!r}")

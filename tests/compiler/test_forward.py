@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glassnet.compiler import jit
-from glassnet.compiler.loop_ir import Builder, Constant, Function, Load, Operand, Store, Type, verify
+from glassnet.compiler.loop_ir import Builder, Constant, Function, Load, Loop, Operand, Store, Type, verify
 from glassnet.compiler.passes.forward import forward, walk
 
 SIZE = 8
@@ -53,9 +53,45 @@ def test_a_loop_forgets_what_it_writes():
     b = Builder("f")
     x = b.buffer("x", "f32", SIZE)
     b.store(x, 0, Constant(Type("f32"), 1.0))
-    b.loop(0, 3, 1, lambda i: b.store(x, 0, b.add(b.load(x, 0), 1.0)))
+    b.loop(0, 3, 1, lambda i: b.store(x, i, b.add(b.load(x, 0), 1.0)))
     function = forward(b.finish(b.load(x, 0)), [])
     assert count(function, Load) == 2  # in the body, and behind it
+
+
+def test_a_straight_line_loop_carries_what_it_reads_and_overwrites():
+    b = Builder("f")
+    x, y = b.buffer("x", "f32", SIZE), b.buffer("y", "f32", SIZE)
+    n = b.argument("n")
+
+    def trip(_) -> None:
+        b.store(y, 0, b.load(x, 1))  # an element, read before the whole is overwritten
+        b.store(x, 0, b.add(b.load(x, 0, 4), 1.0))
+
+    b.loop(0, n, 1, trip)
+    function = forward(b.finish(), [])
+    verify(function)
+    (loop,) = (statement for statement in function.body if isinstance(statement, Loop))
+    assert not any(isinstance(statement, Load) for statement in loop.body)
+    assert [statement.buffer for statement in loop.body if isinstance(statement, Store)] == [y]
+    assert [type(statement) for statement in function.body] == [Load, Loop, Store]
+
+
+def test_a_loop_carries_nothing_that_another_access_splits_or_that_may_not_exist():
+    def loads_inside(size: int | None, there: int) -> int:
+        b = Builder("f")
+        x = b.buffer("x", "f32", size, kind="argument", alignment=4)
+
+        def trip(_) -> None:
+            value = b.add(b.load(x, 0, 4), b.load(x, there, 4))
+            b.store(x, 0, value)
+
+        b.loop(0, b.argument("n"), 1, trip)
+        (loop,) = (s for s in forward(b.finish(), []).body if isinstance(s, Loop))
+        return sum(isinstance(statement, Load) for statement in loop.body)
+
+    assert loads_inside(SIZE, 4) == 1  # the other half of the buffer stays where it is
+    assert loads_inside(SIZE, 2) == 2
+    assert loads_inside(None, 4) == 2
 
 
 STEPS = st.tuples(

@@ -8,7 +8,7 @@ import pytest
 from glassnet.compiler import jit, llvm
 from glassnet.compiler._llvm_binding import binding
 from glassnet.compiler.cpu import CPU, host_cpu
-from glassnet.compiler.loop_ir import F64, I64, Builder, Function, Index, Type, verify
+from glassnet.compiler.loop_ir import F64, I64, Builder, Function, Index, Operand, Type, verify
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}
 
@@ -109,6 +109,21 @@ def test_a_loop_with_runtime_bounds_may_make_no_trip(cpu, start, stop, total):
     first, last = b.argument("first"), b.argument("last")
     (result,) = b.loop(first, last, 1, lambda i, a: [b.iadd(a, b.value_of(i))], [b.zero(I64)])
     assert run(b.finish(result), cpu, start, stop) == total
+
+
+@pytest.mark.parametrize("stop", [3, 9])
+def test_a_loop_ends_behind_the_trip_that_says_so(cpu, stop):
+    b = Builder("f")
+    count = b.argument("count")
+
+    def trip(i: Index, total: Operand) -> list[Operand]:
+        total = b.iadd(total, b.value_of(i))
+        b.go_on_if(b.compare("lt", total, 10))
+        return [total]
+
+    (runtime,) = b.loop(0, count, 1, trip, [b.zero(I64)])
+    (static,) = b.loop(0, stop, 1, trip, [b.zero(I64)])
+    assert run(b.finish(b.iadd(b.imul(runtime, 100), static)), cpu, stop) == {3: 303, 9: 1010}[stop]
 
 
 def test_a_branch_stores_only_where_its_condition_holds(cpu):

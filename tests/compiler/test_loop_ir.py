@@ -8,6 +8,7 @@ import pytest
 
 from glassnet.compiler.loop_ir import (
     F32,
+    I1,
     I64,
     Buffer,
     Builder,
@@ -104,6 +105,7 @@ def _float_vector(b: Builder) -> Value:
         (lambda b, x: b.loop(0, 8, 1, lambda i, a: [], [x]), "expected its carried types (f32x8)"),
         (lambda b, x: b.loop(0, 1, 1, lambda i, a: [], [x]), "expected its carried types (f32x8)"),
         (lambda b, x: b.if_(x, lambda: None), "expected i1"),
+        (lambda b, x: b.loop(0, 2, 1, lambda i: b.go_on_if(x)), "another trip in f is f32x8: expected i1"),
         (lambda b, x: b.buffer("x", "f32", 8), "'x' in f"),
         (lambda b, x: b.buffer("a b", "f32", 8), "expected a new one of letters"),
         (lambda b, x: b.buffer("y", "f32", None), "without a size"),
@@ -174,6 +176,8 @@ def _summing_loop() -> tuple[Builder, Loop]:
         ({"stop": Value("n", I64)}, "%n is used where it is not defined"),
         ({"yields": (Value("v9", F32),)}, "%v9 is used where it is not defined"),
         ({"results": (Value("v1", F32),)}, "%v1 is defined twice"),
+        ({"going": Value("v9", I1)}, "%v9 is used where it is not defined"),
+        ({"going": Constant(F32, 1.0)}, "the condition of another trip is not i1"),
     ],
 )
 def test_a_damaged_loop_is_found(change, reason):

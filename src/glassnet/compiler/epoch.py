@@ -6,7 +6,7 @@ import ctypes
 import functools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -80,7 +80,7 @@ def _storage(document: dict[str, Any]) -> Storage:
 class EpochProgram:
     """A step graph as a native function that runs epochs over data of any number of rows.
 
-    Data that is one batch, in the given order, is gathered once and not in every epoch.
+    Data that is one batch, in the given order, is gathered once; every epoch is one step then.
     """
 
     def __init__(self, step: StepGraph, gathered_once: bool, cpu: CPU) -> None:
@@ -120,28 +120,32 @@ class EpochProgram:
         if self._once:
             self._gather(b, arguments, 0)
 
-        def while_finite(body: Callable[[Operand], None]) -> None:
+        def while_finite(total: Operand) -> None:
             # a loss that is not finite stops the run: what is left of its epoch, and the epochs behind it
-            total = b.load(self.total, 0)
-            finite = b.compare("lt", b.abs(total), b.constant(math.inf, F64))
-            b.if_(finite, lambda: body(total))
+            b.go_on_if(b.compare("lt", b.abs(total), b.constant(math.inf, F64)))
 
         def epoch(e: Position) -> None:
             if not self._once:
                 self._shuffle(b, arguments, b.iadd(arguments.first_epoch, b.value_of(e)))
             b.store(self.total, 0, b.zero(F64))
-            b.loop(0, arguments.steps, 1, lambda s: while_finite(lambda total: step(s, total)))
+            if self._once:
+                step(0)
+            else:
+                b.loop(0, arguments.steps, 1, step)
+                while_finite(b.load(self.total, 0))
 
-        def step(s: Position, total: Operand) -> None:
+        def step(s: Position) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
             if not self._once:
                 self._gather(b, arguments, s)
             lifetimes.update(self.plan.lower(b, self._cpu))
             loss = b.load(self.loss.buffer, 0)
-            b.store(self.total, 0, b.add(total, loss if loss.type == F64 else b.fpext(loss, "f64")))
+            total = b.add(b.load(self.total, 0), loss if loss.type == F64 else b.fpext(loss, "f64"))
+            b.store(self.total, 0, total)
+            while_finite(total)
 
         b.store(self.total, 0, b.zero(F64))
-        b.loop(0, arguments.epochs, 1, lambda e: while_finite(lambda _: epoch(e)))
+        b.loop(0, arguments.epochs, 1, epoch)
         return lifetimes
 
     def _shuffle(self, b: Builder, arguments: _Arguments, epoch: Value) -> None:

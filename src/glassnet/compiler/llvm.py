@@ -322,6 +322,7 @@ class _Emitter:
         inner = self.nested(line.body, head, (line.variable, *line.carried))
         latch, lines = self.block, self.scopes[-1].lines
         yields = [self.operand(value) for value in line.yields]
+        going = self.operand(line.going) if line.going is not None else ""
         if line.static:
             lines.append(f"br label %{head}")
         else:
@@ -334,8 +335,12 @@ class _Emitter:
             lines.append(f"%{value.name} = phi {_type(value.type)} {source}")
         lines += inner
         lines.append(f"%next{label} = add nsw i64 {variable}, {line.step}")
-        lines.append(f"%more{label} = icmp slt i64 %next{label}, {stop}")
-        lines.append(f"br i1 %more{label}, label %{head}, label %{exit}")
+        again = f"%more{label}"
+        lines.append(f"{again} = icmp slt i64 %next{label}, {stop}")
+        if line.going is not None:
+            again = f"%again{label}"
+            lines.append(f"{again} = and i1 %more{label}, {going}")
+        lines.append(f"br i1 {again}, label %{head}, label %{exit}")
         lines.append(f"{exit}:")
         self.block = exit
         for value, init, last in zip(line.results, inits, yields, strict=True):

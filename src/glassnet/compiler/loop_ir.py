@@ -87,6 +87,7 @@ class Builder:
         self._buffers: list[Buffer] = []
         self._arguments: list[Value] = []
         self._bodies: list[list[Statement]] = [[]]
+        self._going: list[Operand | None] = [None]
         self._count = 0
         self._loops = 0
 
@@ -384,13 +385,17 @@ class Builder:
         self._loops += 1
         variable = Value(f"i{self._loops}", I64)
         carried = tuple(self._value(init.type) for init in carry)
-        statements, yields = self._body(lambda: body(Index.of(variable), *carried))
+        statements, yields, going = self._body(lambda: body(Index.of(variable), *carried))
         self._expect_types(yields, carry)
         results = tuple(self._value(init.type) for init in carry)
         self._bodies[-1].append(
-            Loop(variable, start, stop, step, carried, tuple(carry), statements, yields, results)
+            Loop(variable, start, stop, step, carried, tuple(carry), statements, yields, results, going)
         )
         return results
+
+    def go_on_if(self, condition: Operand) -> None:
+        """Let this trip of the loop around be its last unless the scalar condition holds."""
+        self._going[-1] = self._scalar_condition(condition, "another trip")
 
     def short_loop(
         self,
@@ -411,21 +416,26 @@ class Builder:
 
     def if_(self, condition: Operand, body: Callable[[], None]) -> None:
         """Run `body()` only where the scalar condition holds; values made inside stay inside."""
-        if condition.type != I1:
-            raise VerificationError(
-                f"the condition of an if in {self.name} is {condition.type}: expected i1."
-            )
-        statements, _ = self._body(body)
+        condition = self._scalar_condition(condition, "an if")
+        statements, *_ = self._body(body)
         self._bodies[-1].append(If(condition, statements))
 
     # -- inner workings
 
     def _body(
         self, write: Callable[[], Sequence[Operand] | None]
-    ) -> tuple[tuple[Statement, ...], tuple[Operand, ...]]:
+    ) -> tuple[tuple[Statement, ...], tuple[Operand, ...], Operand | None]:
         self._bodies.append([])
+        self._going.append(None)
         yields = tuple(write() or ())
-        return tuple(self._bodies.pop()), yields
+        return tuple(self._bodies.pop()), yields, self._going.pop()
+
+    def _scalar_condition(self, condition: Operand, what: str) -> Operand:
+        if condition.type != I1:
+            raise VerificationError(
+                f"the condition of {what} in {self.name} is {condition.type}: expected i1."
+            )
+        return condition
 
     def _expect_types(self, yields: Sequence[Operand], carry: Sequence[Operand]) -> None:
         got, expected = (", ".join(str(value.type) for value in values) for values in (yields, carry))

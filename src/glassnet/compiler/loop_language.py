@@ -216,7 +216,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """`for variable in start..stop step step`: each trip hands `yields` to the next trip's `carried`."""
+    """`for variable in start..stop step step`: each trip hands `yields` to the next trip's `carried`.
+
+    A trip behind which `going` does not hold is the last.
+    """
 
     variable: Value
     start: int | Value
@@ -227,6 +230,7 @@ class Loop:
     body: tuple[Statement, ...]
     yields: tuple[Operand, ...]
     results: tuple[Value, ...]
+    going: Operand | None = None
 
     @property
     def static(self) -> bool:
@@ -294,6 +298,8 @@ def _lines(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
             yield from _lines(statement.body, indent + "  ")
         if isinstance(statement, Loop) and statement.yields:
             yield f"{indent}  yield {', '.join(map(str, statement.yields))}"
+        if isinstance(statement, Loop) and statement.going is not None:
+            yield f"{indent}  while {statement.going}"
 
 
 def result_type(opcode: str, types: tuple[Type, ...], attributes: tuple[str | int, ...]) -> Type:

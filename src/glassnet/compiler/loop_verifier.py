@@ -131,6 +131,10 @@ class _Checker:
             self.ranges[line.variable] = (line.start, last)
         self.body(line.body)
         self.uses(f"yield {', '.join(map(str, line.yields))}", line.yields)
+        if line.going is not None:
+            self.uses(f"while {line.going}", [line.going])
+            if line.going.type != I1:
+                raise self.fail(line, "the condition of another trip is not i1")
         self.scope = outside
         for value in line.results:
             self.define(line, value)

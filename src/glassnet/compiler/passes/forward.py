@@ -2,7 +2,8 @@
 
 In the smallest networks every loop is written out, and a step would pass its numbers on through memory at ten
 cycles a hand-over. Loads from fixed places take the value that was stored or loaded there before; an element
-of a stored vector is taken out of its register. Stores that nobody reads are dropped.
+of a stored vector is taken out of its register. Stores that nobody reads are dropped. What a straight-line
+loop reads and overwrites, it carries in registers; memory sees it before the loop and behind it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from glassnet.compiler.loop_ir import (
     Operand,
     Statement,
     Store,
+    Type,
     Value,
 )
 
 # buffer: {(first element, lanes): value}
 Contents = dict[Buffer, dict[tuple[int, int], Operand]]
+Place = tuple[Buffer, int, int]  # first element, lanes
 
 
 def forward(function: Function, temporary: Collection[Buffer]) -> Function:
@@ -57,6 +60,39 @@ def _without_stores(body: Sequence[Statement], unread: Collection[Buffer]) -> tu
     return tuple(kept)
 
 
+def _place(access: Load | Store) -> Place:
+    value = access.result if isinstance(access, Load) else access.value
+    return access.buffer, access.index.constant, value.type.lanes
+
+
+def _carried_places(body: Sequence[Statement]) -> list[Place]:
+    """What a straight-line body reads and then overwrites, where no other access meets it halfway."""
+    if any(isinstance(statement, Loop | If) for statement in body):
+        return []
+    accesses = [statement for statement in body if isinstance(statement, Load | Store)]
+    moving = {access.buffer for access in accesses if access.index.terms or access.mask is not None}
+    stored = dict.fromkeys(_place(access) for access in accesses if isinstance(access, Store))
+    return [
+        place
+        for place in stored
+        if place[0] not in moving
+        and place[0].size is not None  # a loop of no trip must not load what may not be there
+        and isinstance(next(access for access in accesses if _meets(place, access)), Load)
+        and not any(_splits(place, access) for access in accesses)
+    ]
+
+
+def _meets(place: Place, access: Load | Store) -> bool:
+    (buffer, start, lanes), (other, first, width) = place, _place(access)
+    return buffer is other and first < start + lanes and start < first + width
+
+
+def _splits(place: Place, access: Load | Store) -> bool:
+    """Whether the access meets the place and is neither to all of it nor a load of one element."""
+    element = isinstance(access, Load) and access.result.type.lanes == 1
+    return _meets(place, access) and not element and _place(access) != place
+
+
 class _Forwarder:
     def __init__(self) -> None:
         self.replaced: dict[Value, Operand] = {}
@@ -83,7 +119,7 @@ class _Forwarder:
                     self._store(statement, contents)
                     result.append(statement)
                 case Loop():
-                    result.append(self._loop(statement, contents))
+                    result.extend(self._loop(statement, contents))
                 case If():
                     inner = self.body(
                         statement.body, {buffer: dict(held) for buffer, held in contents.items()}
@@ -111,8 +147,7 @@ class _Forwarder:
         if place[1] == 1:
             for (start, lanes), value in held.items():
                 if start <= place[0] < start + lanes and isinstance(value, Value):
-                    self.made += 1
-                    element = Value(f"element{self.made}", load.result.type)
+                    element = self._made("element", load.result.type)
                     self.replaced[load.result] = held[place] = element
                     return [Instruction(element, "extract", (value,), (place[0] - start,))]
         held[place] = load.result
@@ -129,13 +164,41 @@ class _Forwarder:
                 del held[other, width]
         held[start, lanes] = store.value
 
-    def _loop(self, loop: Loop, contents: Contents) -> Loop:
+    def _loop(self, loop: Loop, contents: Contents) -> list[Statement]:
+        """The loop, behind loads and in front of stores of what it carries."""
         bounds = [self.operand(x) if isinstance(x, Value) else x for x in (loop.start, loop.stop)]
         inits = tuple(map(self.operand, loop.inits))
+        places = _carried_places(loop.body)
+        types = [Type(buffer.element, lanes) for buffer, _, lanes in places]
+        first, carried, last = ([self._made(name, t) for t in types] for name in ("first", "carried", "last"))
+        before, behind = [], []
+        for (buffer, start, _), value, result in zip(places, first, last, strict=True):
+            before += self._load(Load(value, buffer, Index.of(start)), contents)
+            behind.append(Store(buffer, Index.of(start), result))
         self._forget(loop.body, contents)  # a trip may read what the trip before it wrote
-        body = self.body(loop.body, {buffer: dict(held) for buffer, held in contents.items()})
+        known = {buffer: dict(held) for buffer, held in contents.items()}
+        for (buffer, *place), value in zip(places, carried, strict=True):
+            known.setdefault(buffer, {})[place[0], place[1]] = value
+        body = self.body(loop.body, known)
         yields = tuple(map(self.operand, loop.yields))
-        return replace(loop, start=bounds[0], stop=bounds[1], inits=inits, body=body, yields=yields)
+        changed = replace(
+            loop,
+            start=bounds[0],
+            stop=bounds[1],
+            carried=(*loop.carried, *carried),
+            inits=(*inits, *map(self.operand, first)),
+            body=tuple(x for x in body if not (isinstance(x, Store) and _place(x) in places)),
+            yields=(*yields, *(known[buffer][start, lanes] for buffer, start, lanes in places)),
+            results=(*loop.results, *last),
+            going=self.operand(loop.going) if loop.going is not None else None,
+        )
+        for store in behind:
+            self._store(store, contents)
+        return [*before, changed, *behind]
+
+    def _made(self, name: str, type: Type) -> Value:
+        self.made += 1
+        return Value(f"{name}{self.made}", type)
 
     @staticmethod
     def _forget(body: Sequence[Statement], contents: Contents) -> None:

@@ -126,10 +126,23 @@ def expm1(b: Builder, x: Value) -> Value:
 
 
 def tanh(b: Builder, x: Value) -> Value:
-    """The hyperbolic tangent, as h / (h + 1) of |x| with h = expm1(2 |x|) / 2."""
-    a = b.minimum(_FORMATS[x.type.element].tanh_one, b.abs(x))
-    half = _half_expm1(b, b.add(a, a))
-    return b.copysign(b.div(half, b.add(half, 1.0)), x)
+    """The hyperbolic tangent, as h / (h + 1) of |x| with h = expm1(2 |x|) / 2.
+
+    All of it is on the chain that bounds a small network, so it is short: 2 |x| is never formed, and
+    numerator and denominator are formed side by side. Rounding keeps their order: no result exceeds 1.
+    """
+    form, element = _FORMATS[x.type.element], x.type.element
+    a = b.minimum(form.tanh_one, b.abs(x))
+    rounding = form.rounding + form.bias - 1
+    rounded = b.fma(a, 2 * math.log2(math.e), rounding)
+    scale = b.bitcast(b.shl(b.bitcast(rounded, form.integer), form.mantissa_bits), element)  # 2^(n - 1)
+    # a = n ln(2) / 2 + s; ln 2 needs no low part, because tanh is flat where n is large
+    s = b.fma(b.sub(rounded, rounding), -math.log(2) / 2, a)
+    e = _expm1_series(
+        b, s, [coefficient * 2 ** (k + 2) for k, coefficient in enumerate(form.expm1)], b.add(s, s)
+    )
+    half = b.fma(scale, e, b.sub(scale, 0.5))
+    return b.copysign(b.div(half, b.fma(scale, e, b.add(scale, 0.5))), x)
 
 
 def sigmoid(b: Builder, x: Value) -> Value:
@@ -169,6 +182,19 @@ def _polynomial(b: Builder, x: Value, coefficients: Sequence[float]) -> Value:
     return total
 
 
+def _expm1_series(b: Builder, x: Value, coefficients: Sequence[float], first: Value) -> Value:
+    """first + x^2 (c0 + c1 x + ...), pair by pair (Estrin's rule): a shorter chain than Horner's."""
+    pairs = zip(coefficients[::2], coefficients[1::2], strict=False)
+    terms: list[Value | float] = [b.fma(x, high, low) for low, high in pairs]
+    terms += coefficients[len(coefficients) // 2 * 2 :]
+    while terms:
+        x = b.mul(x, x)
+        first = b.fma(x, terms[0], first)
+        joined = [b.fma(x, high, low) for low, high in zip(terms[1::2], terms[2::2], strict=False)]
+        terms = [*joined, *(terms[-1:] if len(terms) % 2 == 0 else [])]
+    return first
+
+
 def _reduced_expm1(b: Builder, x: Value, offset: int) -> tuple[Value, Value]:
     """(expm1(r), bits) for x = n ln 2 + r, |r| <= ln(2) / 2; the low bits of the integer are n + offset."""
     form = _FORMATS[x.type.element]
@@ -176,8 +202,7 @@ def _reduced_expm1(b: Builder, x: Value, offset: int) -> tuple[Value, Value]:
     rounded = b.fma(x, math.log2(math.e), rounding)
     n = b.sub(rounded, rounding)
     r = b.fma(n, -form.ln2_low, b.fma(n, -form.ln2_high, x))
-    e = b.fma(b.mul(r, r), _polynomial(b, r, form.expm1), r)
-    return e, b.bitcast(rounded, form.integer)
+    return _expm1_series(b, r, form.expm1, r), b.bitcast(rounded, form.integer)
 
 
 def _half_expm1(b: Builder, x: Value) -> Value:

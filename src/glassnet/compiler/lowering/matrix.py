@@ -111,8 +111,8 @@ class _Contraction:
             return None
         x, y = readers[0].inputs
         with_i, with_j = self.evaluator.varies(y if x is self.anchor else x)
-        along, across = (with_i, with_j) if self.transposed else (with_j, with_i)
-        return readers[0] if along and not across else None
+        across = with_j if self.transposed else with_i
+        return readers[0] if not across else None
 
     def _bias(self, u: Position, v: Position) -> Operand:
         if self.biased is None:
@@ -171,7 +171,8 @@ class _Contraction:
         while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 4 and k_extent >= 4 * chains:
             chains *= 2
         start = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
-        zeros = [self.b.zero(self.vector)] * (in_flight * (chains - 1))
+        zero = self.b.zero(self.vector)
+        zeros = [zero] * (in_flight * (chains - 1))
 
         def step(k: Position, sums: Sequence[Operand]) -> list[Operand]:
             b = self.b
@@ -182,7 +183,8 @@ class _Contraction:
             result: list[Operand] = []
             for r in range(height):
                 left = b.load_splat(self.a.buffer, self._left(u + r, k), self.lanes)
-                result += [b.fma(left, right[c], sums[r * width + c]) for c in range(width)]
+                for vector, total in zip(right, sums[r * width : (r + 1) * width], strict=True):
+                    result.append(b.mul(left, vector) if total == zero else b.fma(left, vector, total))
             return result
 
         def steps(k: Position, *sums: Operand) -> list[Operand]:

@@ -165,23 +165,23 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     rows, columns = kernel.space
     element = element_of(anchor.dtype)
     lanes = cpu.lanes(element)
-    chains = _COLUMN_CHAINS if rows >= 2 * _COLUMN_CHAINS else 1
+    chains = min(_COLUMN_CHAINS, rows)
     zero = b.zero(Type(element, lanes))
+
+    def add(total: Operand, i: Position, j: Position) -> Operand:
+        value = evaluator.value(x, Place(i, j, lanes))
+        return value if total == zero else b.add(total, value)
 
     def column(j: Position) -> None:
         def several(i: Position, *sums: Operand) -> list[Operand]:
-            return [
-                b.add(total, evaluator.value(x, Place(i + chain, j, lanes)))
-                for chain, total in enumerate(sums)
-            ]
+            return [add(total, i + chain, j) for chain, total in enumerate(sums)]
 
         whole = rows // chains * chains
         sums = list(b.short_loop(0, whole, chains, several, [zero] * chains))
         while len(sums) > 1:
-            sums = [b.add(sums[k], sums[k + 1]) for k in range(0, len(sums), 2)]
-        (total,) = b.short_loop(
-            whole, rows, 1, lambda i, total: [b.add(total, evaluator.value(x, Place(i, j, lanes)))], sums
-        )
+            pairs = zip(sums[::2], sums[1::2], strict=False)
+            sums = [*(b.add(a, c) for a, c in pairs), *sums[len(sums) // 2 * 2 :]]
+        (total,) = b.short_loop(whole, rows, 1, lambda i, total: [add(total, i, j)], sums)
         place = Place(0, j, lanes)
         place.known[anchor] = total
         evaluator.store_all(kernel.writes, place)

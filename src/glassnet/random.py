@@ -12,7 +12,10 @@ what moves and stretches it (mean and std) is not.
 
 from __future__ import annotations
 
+from typing import Any
+
 from glassnet.core.random import Key
+from glassnet.core.registry import missing
 from glassnet.ops.random import (
     bernoulli,
     bits,
@@ -45,3 +48,7 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(missing(name, __all__, __name__))

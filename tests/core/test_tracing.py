@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -106,7 +108,7 @@ def test_numpys_functions_of_arrays_are_ours_of_the_same_name(f: Any) -> None:
     [
         (r"numpy\.percentile .*has no 'percentile'; the nearest is sort", lambda x: np.percentile(x, 3)),
         (r"numpy\.fft\.fft does not work on a traced array", lambda x: np.fft.fft(x)),
-        (r"numpy\.sum .*in this form.*keyword argument 'where'", lambda x: np.sum(x, where=x > 0)),
+        (r"numpy\.sum .*in this form.*keyword argument 'out'", lambda x: np.sum(x, out=np.zeros(()))),
         (
             r"numpy\.add\.reduce .*glassnet\.numpy\.add\(\.\.\.\) gives a new array",
             lambda x: np.add.reduce(x),
@@ -122,11 +124,9 @@ def test_a_numpy_function_that_cannot_work_names_what_can(sentence: str, call: A
 
 
 def test_storing_into_a_numpy_array_does_not_lose_the_derivative_in_silence() -> None:
-    with pytest.raises(ValueError) as caught:  # NumPy's own, with our sentence as its cause
+    with pytest.raises(DTypeError) as caught:
         gn.grad(stored)(X)
-    cause = caught.value.__cause__
-    assert isinstance(cause, DTypeError)
-    assert "out[0] = x[0]); build the array of traced values with stack([...])" in str(cause)
+    assert "out[0] = x[0]); build the array of traced values with stack([...])" in str(caught.value)
 
 
 def test_a_function_that_is_not_there_is_named_with_the_nearest() -> None:
@@ -193,6 +193,16 @@ def test_results_are_arrays_of_their_own() -> None:
     np.testing.assert_array_equal(x, np.ones(3))
 
 
+def twice(x: Any, y: Any) -> Any:
+    return gn.grad(lambda x, y: (x * y).sum(), wrt=(0, "x"))(x, y)
+
+
+def test_copies_keep_the_derivative_and_numbers_taken_out_on_purpose_are_fixed() -> None:
+    assert float(gn.grad(lambda x: copy.deepcopy({"x": x})["x"] * copy.copy(x))(3.0)) == 6.0
+    assert float(gn.grad(lambda x: x * math.sin(float(x)))(1.0)) == math.sin(1.0)
+    assert gn.grad(lambda x, n: sum(x for _ in range(n)))(2.0, 3) == 3.0
+
+
 def assign(x: Any) -> Any:
     x[0] = 1.0
     return x.sum()
@@ -242,6 +252,52 @@ def assign(x: Any) -> Any:
         (ShapeError, r"one batch size.*none", lambda: gn.vmap(lambda x: x, in_axes=None)(X)),
         (ShapeError, r"2 arguments and in_axes for 1", lambda: gn.vmap(lambda x, y: x, in_axes=(0,))(X, X)),
         (ShapeError, r"axis 1 for an array of shape \(3,\)", lambda: gn.vmap(lambda x: x, in_axes=1)(X)),
+        (DifferentiationError, r"wrt=\(0, 'x'\) names one argument twice", lambda: twice(X, X)),
+        (
+            DifferentiationError,
+            r"wrt takes a position, a name.*it got \[0\]",
+            lambda: gn.grad(lambda x: x, wrt=[0])(1.0),  # type: ignore[arg-type]
+        ),
+        (
+            DifferentiationError,
+            r"wrt='x' names no argument of max; its arguments are none",
+            lambda: gn.grad(max, wrt="x")(1.0, 2.0),
+        ),
+        (DifferentiationError, r"returned bool, which is piecewise", lambda: gn.grad(lambda x: x > 0)(1.0)),
+        (
+            DifferentiationError,
+            r"hvp takes its primals .* as tuples",
+            lambda: gn.hvp(sum, X, X),
+        ),
+        (DTypeError, r"tangent holds real numbers", lambda: gn.jvp(gnp.sin, (1.0,), (1j,))),
+        (
+            ShapeError,
+            r"tangent is a tree of another structure",
+            lambda: gn.jvp(lambda p: p["a"], ({"a": 1.0},), ({"b": 1.0},)),
+        ),
+        (ShapeError, r"out_axes=5 .* shape \(3,\)", lambda: gn.vmap(lambda x: x, out_axes=5)(X)),
+        (ShapeError, r"in_axes of vmap holds axes.*'a'", lambda: gn.vmap(lambda x: x, in_axes="a")(X)),
+        (
+            ShapeError,
+            r"one of 4.*test_tracing.py: .*einsum",
+            lambda: gn.grad(lambda x: gnp.einsum("i,ij->j", x, np.ones((4, 2))).sum())(X),
+        ),
+        (
+            ShapeError,
+            r"stack needs arrays of one shape.*test_tracing.py: .*stack",
+            lambda: gn.grad(lambda x: gnp.stack([x, x[:2]]).sum())(X),
+        ),
+        (
+            DTypeError,
+            r"plain numbers was called.*test_tracing.py: .*math\.sin.*glassnet\.numpy",
+            lambda: gn.grad(lambda x: math.sin(x))(1.0),
+        ),
+        (
+            ConcretizationError,
+            r"only the shape \[\] is known \(line .*test_tracing.py: .*range\(n\)",
+            lambda: gn.compile(lambda x, n: [x for _ in range(n)])(1.0, 2),
+        ),
+        (DTypeError, r"whole number is needed.*float64\[\]", lambda: gn.grad(lambda x: x * range(x)[0])(1.0)),
         (DTypeError, r'got dtype "?\'?float16', lambda: floating("float16", "Network")),
     ],
 )

@@ -207,3 +207,12 @@ def test_a_mistake_is_answered_in_one_sentence(
     with pytest.raises(kind, match=words) as caught:
         mistake()
     assert str(caught.value).endswith(".")
+
+
+def test_a_shape_that_is_none_is_answered_in_one_sentence() -> None:
+    with pytest.raises(ShapeError, match=r"^bernoulli got shape=0\.3; a shape is a whole number or several"):
+        gn.random.bernoulli(gn.random.key(0), 0.3)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"x\[permutation\(key, len\(x\)\)\] shuffles x"):
+        gn.random.permutation(gn.random.key(0), np.arange(3))  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match=r"^glassnet\.random has no 'shuffle'; the nearest is x\[perm"):
+        gn.random.shuffle(gn.random.key(0))

@@ -150,3 +150,27 @@ def test_what_cannot_be_checked_is_refused() -> None:
         gn.check_grads(lambda x: x, 3)
     with pytest.raises(ConfigurationError, match="order 0"):
         gn.check_grads(lambda x: x, 3.0, order=0)
+
+
+def test_the_culprit_is_named_by_input_and_element() -> None:
+    def slope(out: Any, x: Any) -> Any:
+        return gnp.where(np.arange(3) == 1, -gnp.cos(x), gnp.cos(x))
+
+    wrong = gn.custom(np.sin, slope, reason="a mistake in one element", analytic=True)
+    x = np.array([0.1, 0.2, 0.3])
+    with pytest.raises(VerificationError) as caught:
+        gn.check_grads(lambda a, p: (a * wrong(p["b"])).sum(), 2.0, {"b": x}, order=1)
+    line = next(line for line in str(caught.value).splitlines() if "input" in line)
+    assert "input 1['b'] element (1,) against complex step" in line
+    assert f"expected {2 * np.cos(0.2):.15g}, got {-2 * np.cos(0.2):.15g}" in line
+
+
+def test_boolean_results_have_no_slope_and_nothing_else_to_check_is_refused() -> None:
+    assert gn.check_grads(lambda x: (x * x, x > 0), VECTOR).passed
+    with pytest.raises(DifferentiationError, match="at least one floating result"):
+        gn.check_grads(lambda x: x > 0, VECTOR)
+    with (
+        pytest.raises(VerificationError, match="function is finite; output 0 is nan"),
+        np.errstate(all="ignore"),
+    ):
+        gn.check_grads(gnp.log, -1.0)

@@ -244,3 +244,33 @@ def test_a_checkpoint_in_a_scan_computes_every_step_again() -> None:
         return gnp.tanh(gnp.matmul(w, h) + x)
 
     close(gn.grad(last(gn.checkpoint(body)))(W), gn.grad(last(body))(W))
+
+
+def test_what_a_branch_reads_from_outside_is_gated_as_its_operands_are() -> None:
+    # sqrt has no slope at 0 and no value below; the branch that is not taken must not matter.
+    def f(x: Any) -> Any:
+        return gn.cond(x > 1.0, lambda: gnp.sqrt(x), lambda: -x * x)
+
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(gn.vmap(gn.grad(f))(np.array([4.0, 0.0, -3.0])), [0.25, 0.0, 6.0])
+        second = gn.vmap(gn.grad(gn.grad(f)))(np.array([4.0, 0.0, -3.0]))
+    np.testing.assert_allclose(second, [-1 / 32, -2.0, -2.0])
+
+
+def test_branches_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"shapes \(2,\) and \(\); both"):
+        gn.vmap(lambda x: gn.cond(x > 0, lambda x: gnp.stack([x, x]), lambda x: x, x))(np.ones(3))
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 2)])
+def test_the_condition_of_a_loop_is_a_scalar(shape: tuple[int, ...]) -> None:
+    def loop(x: Any) -> Any:
+        return gn.while_loop(lambda s: s < 3, lambda s: s * 2, x)
+
+    with pytest.raises(ShapeError, match=r"while_loop is a scalar; it got shape \(2,\)"):
+        (loop if len(shape) == 1 else gn.vmap(loop))(np.ones(shape))
+
+
+def test_a_gradient_stops_at_every_array_of_a_tree() -> None:
+    slopes = gn.grad(lambda p: p["a"] * gn.stop_gradient(p)["b"])({"a": 2.0, "b": 3.0})
+    assert (slopes["a"], slopes["b"]) == (3.0, 0.0)

@@ -115,3 +115,54 @@ def test_a_differential_that_uses_its_own_op_on_a_tangent_says_so() -> None:
 def test_a_misuse_gets_one_sentence(error: type[Exception], sentence: str, call: Any) -> None:
     with pytest.raises(error, match=sentence):
         call()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "call"),
+    [
+        (
+            ConfigurationError,
+            "1 partial derivatives for 2 inputs",
+            lambda: gn.custom(lambda a, b: a * b, lambda out, a, b: b, reason="r")(1.0, 2.0),
+        ),
+        (
+            ShapeError,
+            r"declared elementwise, but its value has shape \(\)",
+            lambda: gn.custom(lambda a: np.sum(a), lambda out, a: 1.0, reason="r")(np.ones(3)),
+        ),
+        (
+            ShapeError,
+            r"has shape \(\), but its rule says \(3,\)",
+            lambda: whole(lambda a, d: d.sum(), lambda shape: shape)(np.ones(3)),
+        ),
+        (
+            ShapeError,
+            r"differential of custom has shape \(3,\); that of its value is \(\)",
+            lambda: gn.grad(whole(lambda a, d: a * d))(np.ones(3)),
+        ),
+        (
+            DifferentiationError,
+            "not linear in its tangents",
+            lambda: gn.grad(whole(lambda a, d: (d * d).sum()))(np.ones(3)),
+        ),
+        (
+            ConfigurationError,
+            "needs a reason",
+            lambda: gn.custom(np.sin, gnp.cos, reason=None),  # type: ignore[arg-type]
+        ),
+    ],
+)
+def test_a_mistake_in_an_op_of_ones_own_gets_one_sentence(error: Any, sentence: str, call: Any) -> None:
+    with pytest.raises(error, match=sentence) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def whole(differential: Any, shape: Any = lambda shape: ()) -> Any:
+    return gn.custom(
+        lambda a: np.sum(a * a),
+        lambda out, inputs, tangents: differential(inputs[0], tangents[0]),
+        reason="a mistake",
+        elementwise=False,
+        shape=shape,
+    )

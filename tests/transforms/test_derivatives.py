@@ -214,3 +214,37 @@ def test_forward_and_reverse_jacobians_agree(wrt: Any) -> None:
     pairs = zip(forward, reverse, strict=True) if isinstance(wrt, tuple) else [(forward, reverse)]
     for a, b in pairs:
         close(a, b, 1e-13)
+
+
+def test_elements_taken_one_by_one_give_what_the_whole_array_gives() -> None:
+    W = np.arange(1.0, 7.0).reshape(2, 3)
+
+    def one_by_one(w: Any) -> Any:
+        return w[0, 1] * w[1, -1] + (w[0] * w[1]).sum() + w[0, 1] ** 2 + w[()].sum() + w[1:].sum()
+
+    def at_once(w: Any) -> Any:
+        first, second = gnp.unstack(w)
+        product = gnp.sum(first[1:2] * second[2:]) + gnp.dot(first, second) + gnp.sum(first[1:2] ** 2)
+        return product + w.sum() + second.sum()
+
+    close(gn.grad(one_by_one)(W), gn.grad(at_once)(W))
+    close(gn.hessian(one_by_one)(W), gn.hessian(at_once)(W))
+    close(gn.vmap(gn.grad(one_by_one))(W[None])[0], gn.grad(at_once)(W))
+
+
+def test_the_keys_of_a_tangent_may_stand_in_another_order() -> None:
+    def f(p: Any) -> Any:
+        return p["u"] + 10 * p["w"]
+
+    value, slope = gn.jvp(f, ({"u": 1.0, "w": 1.0},), ({"w": 1.0, "u": 2.0},))
+    assert (value, slope) == (11.0, 12.0)
+    both = gn.vjp(lambda x: {"u": x, "w": 10 * x}, 1.0)[1]
+    assert both({"w": 1.0, "u": 2.0})[0] == 12.0
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+def test_a_dict_of_results_has_a_dict_of_jacobians(mode: str) -> None:
+    x = np.array([1.0, 2.0])
+    found = gn.jacobian(lambda x: {"square": x * x, "sum": x.sum()}, mode=mode)(x)
+    close(found["square"], np.diag(2 * x))
+    close(found["sum"], np.ones(2))

@@ -57,3 +57,14 @@ def test_trees_in_and_out_and_results_that_do_not_depend_on_the_example() -> Non
 
 def test_a_batch_without_examples() -> None:
     assert gn.vmap(lambda x: gnp.softmax(x))(np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_axes_may_be_trees_and_arguments_may_have_names() -> None:
+    X = np.arange(6.0).reshape(3, 2)
+    f = gn.vmap(
+        lambda p, x: {"y": p["w"] * x.sum() + p["b"], "x": x}, ({"w": None, "b": 0}, 0), {"y": 0, "x": 1}
+    )
+    out = f({"b": np.ones(3), "w": 2.0}, X)
+    np.testing.assert_array_equal(out["y"], 2 * X.sum(axis=1) + 1)
+    np.testing.assert_array_equal(out["x"], X.T)
+    np.testing.assert_array_equal(gn.vmap(lambda x, y: x - y)(X, y=X[::-1]), X - X[::-1])

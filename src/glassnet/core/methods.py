@@ -107,6 +107,43 @@ class Methods:
         """The axes in the order `axes`, given as one sequence or as numbers; reversed by default."""
         return FUNCTIONS["transpose"](self, None if axes in ((), (None,)) else _one_sequence(axes))
 
+    @property
+    def mT(self) -> Array:  # noqa: N802
+        """The array with its last two axes exchanged."""
+        return FUNCTIONS["matrix_transpose"](self)
+
+    def clip(self, min: Any = None, max: Any = None) -> Array:
+        """The elements, raised to `min` and lowered to `max`."""
+        return FUNCTIONS["clip"](self, min, max)
+
+    def round(self, decimals: int = 0) -> Array:
+        """The elements, rounded to `decimals` places."""
+        return FUNCTIONS["round"](self, decimals)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Array:
+        """The array with two axes exchanged."""
+        return FUNCTIONS["swapaxes"](self, axis1, axis2)
+
+    def repeat(self, repeats: int | Iterable[int], axis: int | None = None) -> Array:
+        """Each element along `axis` as often as `repeats` says."""
+        return FUNCTIONS["repeat"](self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+        """The diagonal over two axes."""
+        return FUNCTIONS["diagonal"](self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+        """The sum of the diagonal over two axes."""
+        return FUNCTIONS["trace"](self, offset, axis1, axis2)
+
+    def nonzero(self) -> tuple[Array, ...]:
+        """The positions of the elements that are not zero, one array for each axis."""
+        return FUNCTIONS["nonzero"](self)
+
+    def copy(self) -> Array:
+        """The array itself: traced arrays never change."""
+        return cast("Array", self)
+
     def astype(self, dtype: Any) -> Array:
         """The elements as another dtype; the derivative passes between floating ones."""
         return FUNCTIONS["astype"](self, dtype)

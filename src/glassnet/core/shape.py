@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 
 from glassnet.errors import ShapeError
 
@@ -27,7 +28,11 @@ def normalize_axes(axes: int | Iterable[int] | None, rank: int, name: str) -> tu
     """`axes` as sorted non-negative numbers; None means all of them."""
     if axes is None:
         return tuple(range(rank))
-    listed = (axes,) if isinstance(axes, int) else tuple(axes)
+    try:
+        # A NumPy integer is a number too, but no `int`.
+        listed = tuple(map(index, axes)) if isinstance(axes, Iterable) else (index(axes),)
+    except TypeError:
+        raise ShapeError(f"{name} got axis={axes!r}; an axis is a whole number.") from None
     result: list[int] = []
     for axis in listed:
         if not -rank <= axis < rank:

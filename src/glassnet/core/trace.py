@@ -13,12 +13,13 @@ and an outer derivative cannot be confused.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dis import opname
+from inspect import signature
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,13 +36,17 @@ if TYPE_CHECKING:
 
 _depth: ContextVar[int] = ContextVar("open transforms", default=0)
 
-# NumPy's names for its ufuncs are ours but for these.
-_UFUNC_NAMES = {
-    "true_divide": "divide",
+# What NumPy calls its functions is what we call ours, but for these.
+_NUMPY_NAMES = {
     "absolute": "abs",
-    "fabs": "abs",
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
     "degrees": "rad2deg",
+    "fabs": "abs",
+    "fix": "trunc",
     "radians": "deg2rad",
+    "true_divide": "divide",
 }
 
 _PYTHON_NUMBERS = (bool, int, float)  # not np.float64, which is a float to isinstance: its dtype is strong
@@ -195,6 +200,15 @@ class Array(Methods):
     def __invert__(self) -> Array:
         return apply(OPS["invert"], (self,), {})
 
+    def __divmod__(self, other: Any) -> tuple[Array, Array]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Array, Array]:
+        return other // self, other % self
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return int(self.value.round()) if ndigits is None else FUNCTIONS["round"](self, ndigits)
+
     def __len__(self) -> int:
         if not self.shape:
             raise ShapeError("A scalar has no length.")
@@ -215,10 +229,42 @@ class Array(Methods):
                 f"A traced array cannot be put into a NumPy array{describe(_user_frame())}; "
                 "build the array of traced values with stack([...]) or where(...)."
             )
-        return float(self.value)
+        value = float(self.value)
+        if _calls_without(frame, "float"):
+            # NOTE so do math.sin(x) and its like: the number would pass through and the derivative would not.
+            raise DTypeError(
+                f"A function of plain numbers was called on a traced array{describe(_user_frame())}, "
+                "and its derivative would be lost; use the function in glassnet.numpy, or float(x) for the "
+                "number alone."
+            )
+        return value
 
     def __int__(self) -> int:
         return int(self.value)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise DTypeError(
+                f"A whole number is needed{describe(_user_frame())}; "
+                f"it got a traced array of {self.dtype}{list(self.shape)}."
+            )
+        return int(self.value)
+
+    def __copy__(self) -> Array:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self  # NOTE a copy of the nodes would be cut off from what they are made of
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value[()], spec) if spec else str(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # NOTE NumPy and copy ask for protocols by their underscored names; those must be plainly absent.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        near = f"the function is glassnet.numpy.{name}" if name in _public() else missing(name, _public())
+        raise AttributeError(f"A traced array has no attribute {name!r}: {near.rstrip('.')}.")
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -226,7 +272,7 @@ class Array(Methods):
 
     # NumPy's own functions on traced arrays: ours of the same name, or an error that says so.
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Array:
-        name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+        name = _NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
         implementation = OPS.get(name) or FUNCTIONS.get(name)
         if implementation is None:
             raise DTypeError(f"numpy.{name} does not work on a traced array: {missing(name, _public())}")
@@ -241,15 +287,15 @@ class Array(Methods):
     def __array_function__(
         self, f: Callable[..., Any], types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        name = f.__name__
+        name = _NUMPY_NAMES.get(f.__name__, f.__name__)
         if name in ("shape", "ndim", "size"):
             return getattr(args[0], name)
-        path = f"{f.__module__}.{name}"
+        path = f"{f.__module__}.{f.__name__}"
         implementation = FUNCTIONS.get(path.removeprefix("numpy.")) or FUNCTIONS.get(name) or OPS.get(name)
         if implementation is None:
             raise DTypeError(f"{path} does not work on a traced array: {missing(name, _public())}")
         try:
-            inspect.signature(implementation).bind(*args, **options)
+            signature(implementation).bind(*args, **options)
         except TypeError as error:
             raise DTypeError(
                 f"{path} does not work on a traced array in this form: glassnet.numpy.{name} {error}."
@@ -331,6 +377,10 @@ def _clear_error(
     error: Exception, op: Op, inputs: Sequence[Node], attributes: Mapping[str, Any], source: Source | None
 ) -> GlassnetError:
     # The shape rule speaks more clearly than NumPy: where it complains as well, its sentence is taken.
+    try:
+        signature(op.value).bind(np, *inputs, **attributes)
+    except TypeError as misuse:
+        return DTypeError(f"{op.name} takes {_arguments(op)}: {misuse}{describe(source)}.")
     kind: type[GlassnetError] = DTypeError if isinstance(error, TypeError) else ShapeError
     sentence = f"{op.name} failed: {error}"
     if isinstance(error, GlassnetError):  # a value rule that speaks for itself
@@ -340,6 +390,12 @@ def _clear_error(
     except GlassnetError as clear:
         kind, sentence = type(clear), str(clear)
     return kind(f"{sentence.rstrip('.')}{describe(source)}.")
+
+
+def _arguments(op: Op) -> str:
+    # The arguments of an op's value rule, without the namespace that comes first: "(x, y, *, slope)".
+    form = signature(op.value)
+    return str(form.replace(parameters=list(form.parameters.values())[1:], return_annotation=form.empty))
 
 
 def constant(value: Any) -> Node:
@@ -370,10 +426,22 @@ def as_array(x: Any) -> Array:
 
 @contextmanager
 def tracing() -> Generator[None]:
-    """Marks a transform as open. While one is open its results stay traced; see `release`."""
+    """Marks a transform as open. While one is open its results stay traced; see `release`.
+
+    An error of shape or dtype that is raised beneath the user's function gains the user's line.
+    """
     token = _depth.set(_depth.get() + 1)
     try:
         yield
+    except (ShapeError, DTypeError) as error:
+        place = describe(_raised_from(error))
+        if place and " (line " not in str(error):
+            error.args = (f"{str(error).rstrip('.')}{place}.",)
+        raise
+    except ValueError as error:
+        if isinstance(error.__cause__, DTypeError):  # NumPy hides our sentence behind its own
+            raise error.__cause__ from None
+        raise
     finally:
         _depth.reset(token)
 
@@ -408,6 +476,25 @@ def reader() -> Callable[[Node], Any]:
 
 def _value_or_array(node: Node) -> Any:
     return Array(node) if node.value is None else node.value
+
+
+def _raised_from(error: Exception) -> Source | None:
+    """The innermost frame outside glassnet that an error has passed through."""
+    found = None
+    trail = error.__traceback__
+    while trail is not None:
+        module = trail.tb_frame.f_globals.get("__name__", "")
+        if module != "contextlib" and module[:9] != "glassnet.":
+            found = trail.tb_frame.f_code, trail.tb_lasti
+        trail = trail.tb_next
+    return found
+
+
+def _calls_without(frame: FrameType, name: str) -> bool:
+    # True where the frame is in a call and its code nowhere speaks of `name`.
+    code = frame.f_code
+    calling = opname[code.co_code[frame.f_lasti]].startswith(("CALL", "PRECALL"))
+    return calling and name not in (*code.co_names, *code.co_varnames, *code.co_freevars)
 
 
 def _user_frame() -> Source | None:

@@ -66,6 +66,16 @@ def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
     return tuple(children) if structure.kind == "tuple" else children
 
 
+def leaf_count(structure: Structure) -> int:
+    """The number of leaves of a tree of this structure."""
+    if structure.kind == "leaf":
+        return 1
+    total = 0
+    for child in structure.children:
+        total += leaf_count(child)
+    return total
+
+
 def paths(structure: Structure, name: str) -> list[str]:
     """How each leaf of a tree called `name` is reached, as one would type it.
 
@@ -80,6 +90,28 @@ def paths(structure: Structure, name: str) -> list[str]:
         for key, child in zip(keys, structure.children, strict=True)
         for path in paths(child, f"{name}[{key!r}]")
     ]
+
+
+def flatten_like(structure: Structure, tree: Any) -> list[Any] | None:
+    """The leaves of `tree` in the order of `structure`, or None where it has another one.
+
+    The keys of a dict may stand in another order.
+
+    >>> flatten_like(flatten({"a": 1, "b": 2})[1], {"b": 3, "a": 4})
+    [4, 3]
+    """
+    leaves, own = flatten(tree)
+    if own == structure:
+        return leaves
+    if own.kind != structure.kind or len(own.children) != len(structure.children):
+        return None
+    if set(own.keys) != set(structure.keys):
+        return None
+    children = [tree[key] for key in structure.keys] if own.kind == "dict" else tree
+    parts = [
+        flatten_like(child, part) for child, part in zip(structure.children, children or (), strict=True)
+    ]
+    return None if None in parts else [leaf for part in parts for leaf in part or ()]
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from glassnet.core.dtype import FLOAT32, FLOAT64
+from glassnet.core.dtype import BOOL, FLOAT32, FLOAT64, INT8, INT32, INT64, UINT64
 from glassnet.core.registry import missing
 from glassnet.numpy import linalg
 from glassnet.ops.activation import (
@@ -233,10 +233,18 @@ from glassnet.ops.trigonometric import (
     tanh,
 )
 
+bool_ = BOOL
+int8 = INT8
+int32 = INT32
+int64 = INT64
+uint64 = UINT64
 float32 = FLOAT32
 float64 = FLOAT64
 pi = math.pi
 e = math.e
+inf = math.inf
+nan = math.nan
+newaxis = None
 
 # NumPy's other names
 absolute = abs
@@ -298,6 +306,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_xor",
     "block",
+    "bool_",
     "broadcast_arrays",
     "broadcast_to",
     "cbrt",
@@ -368,7 +377,11 @@ __all__ = [
     "hstack",
     "hypot",
     "identity",
+    "inf",
     "inner",
+    "int8",
+    "int32",
+    "int64",
     "invert",
     "isfinite",
     "isinf",
@@ -406,10 +419,12 @@ __all__ = [
     "mod",
     "moveaxis",
     "multiply",
+    "nan",
     "nan_to_num",
     "nanmean",
     "nansum",
     "negative",
+    "newaxis",
     "nonzero",
     "not_equal",
     "one_hot",
@@ -477,6 +492,7 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "uint64",
     "unstack",
     "var",
     "vdot",

@@ -29,7 +29,7 @@ relu = elementwise(
     source="Nair and Hinton, ICML 2010",
     summary="The rectified linear unit: x where x > 0, else 0.",
 )
-leaky_relu = elementwise(
+_leaky_relu = elementwise(
     "leaky_relu",
     value=lambda xp, x, *, slope: xp.where(x > 0, x, slope * x),
     partials=lambda out, x, *, slope: choose(greater(out, 0), 1.0, slope, out),
@@ -54,6 +54,20 @@ softsign = elementwise(
 # The fixed point of Klambauer et al.: mean 0 and variance 1 go to mean 0 and variance 1.
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
+
+
+@function
+def leaky_relu(x: Any, slope: float = 0.01) -> Any:
+    """x where x > 0, else slope * x, for a slope > 0.
+
+    The shape is that of x. The slope at 0 is `slope`, that of the left side.
+
+    >>> leaky_relu(np.array([-2.0, 3.0]))
+    array([-0.02,  3.  ])
+
+    Source: Maas, Hannun and Ng, ICML workshop 2013.
+    """
+    return _leaky_relu(x, slope=slope)
 
 
 @function

@@ -12,6 +12,7 @@ import numpy as np
 from glassnet.core.dtype import FLOAT64, is_floating
 from glassnet.core.op import POWER, PRODUCT, SUM, Formula, call
 from glassnet.core.registry import function
+from glassnet.core.trace import Array
 from glassnet.errors import DTypeError
 from glassnet.ops.comparison import (
     choose,
@@ -30,6 +31,7 @@ from glassnet.ops.conversion import astype
 from glassnet.ops.declare import elementwise, function_formula
 from glassnet.ops.exponential import log
 from glassnet.ops.rounding import floor_divide, rint
+from glassnet.ops.shaping import operand
 
 add = elementwise(
     "add",
@@ -140,12 +142,22 @@ hypot = elementwise(
     source="dr = (x dx + y dy) / r",
     summary="The length sqrt(x^2 + y^2), without overflow between.",
 )
+
+
+def _lowered(y: Any) -> Any:
+    # The exponent y - 1, and any other for y = 0: y x^(y - 1) would be 0 * inf at x = 0, where x^0 is 1.
+    value = y.node.value if isinstance(y, Array) else y
+    if value is not None and (np.all(value) if np.ndim(value) else value):
+        return y - 1  # the usual case reads as in the books
+    return where(equal(y, 0), 1.0, y - 1)
+
+
 power = elementwise(
     "power",
     value=lambda xp, x, y: xp.power(x, y),
     # NOTE x ** (y - 1) times y, and not out * y / x: the latter is 0/0 at x = 0.
     partials=(
-        lambda out, x, y: y * x ** (y - 1),
+        lambda out, x, y: y * x ** _lowered(y),
         lambda out, x, y: where(x > 0, out * log(where(x > 0, x, 1.0)), 0.0),
     ),
     result="same",
@@ -338,7 +350,7 @@ def float_power(x: Any, y: Any) -> Any:
 
     Source: power rule.
     """
-    return power(astype(x, FLOAT64), astype(y, FLOAT64))
+    return power(astype(operand(x), FLOAT64), astype(operand(y), FLOAT64))
 
 
 @function

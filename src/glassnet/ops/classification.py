@@ -16,12 +16,13 @@ import numpy as np
 
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
+from glassnet.core.registry import function
 from glassnet.core.shape import Shape
 from glassnet.errors import ShapeError
 from glassnet.ops.declare import differential, elementwise, floating_dtype, function_formula, on_floats
 from glassnet.ops.exponential import sigmoid
 from glassnet.ops.reduction import logsumexp, sum
-from glassnet.ops.shaping import broadcast_to, expand_dims
+from glassnet.ops.shaping import broadcast_to, expand_dims, moveaxis
 
 
 def _softmax_value(xp: Any, z: Any) -> Any:
@@ -35,10 +36,10 @@ def _softmax_differential(out: Any, inputs: Sequence[Any], tangents: Sequence[An
 
 
 def _softmax_batch(inputs: Sequence[Any], _batched: Sequence[bool], _attributes: Mapping[str, Any]) -> Any:
-    return softmax(inputs[0])
+    return _softmax(inputs[0])
 
 
-softmax = differential(
+_softmax = differential(
     "softmax",
     value=on_floats(_softmax_value),
     infer=lambda z: (z.shape, floating_dtype(z.dtype)),
@@ -49,6 +50,25 @@ softmax = differential(
     source="Bridle, NIPS 1989; dy_j/dz_i = y_j (delta_ij - y_i)",
     summary="exp(z_i) / sum_j exp(z_j) over the last axis.",
 )
+
+
+@function
+def softmax(z: Any, axis: int = -1) -> Any:
+    """Positive numbers that sum to 1 along `axis`: exp(z_i) / sum_j exp(z_j).
+
+    The shape is that of z; there are no kinks, and nothing overflows. Raises ShapeError where there is no
+    element along `axis`.
+
+    >>> softmax(np.array([[0.0, 0.0], [1.0, 1.0]]), axis=1)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+
+    Source: Bridle, NIPS 1989.
+    """
+    rank = np.ndim(z)
+    if rank == 0 or axis in (-1, rank - 1):
+        return _softmax(z)
+    return moveaxis(_softmax(moveaxis(z, axis, -1)), -1, axis)
 
 
 def _matched_shape(z: Any, target: Any) -> Shape:
@@ -74,7 +94,7 @@ def _cross_entropy_differential(out: Any, inputs: Sequence[Any], tangents: Seque
     z, target = inputs
     total: Any = None
     if tangents[0] is not None:
-        total = sum((softmax(z) * sum(target, axis=-1, keepdims=True) - target) * tangents[0], axis=-1)
+        total = sum((_softmax(z) * sum(target, axis=-1, keepdims=True) - target) * tangents[0], axis=-1)
     if tangents[1] is not None:
         part = sum((logsumexp(z, axis=-1, keepdims=True) - z) * tangents[1], axis=-1)
         total = part if total is None else total + part

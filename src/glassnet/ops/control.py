@@ -21,7 +21,7 @@ from glassnet.core.op import Enclosing, Formula, Op
 from glassnet.core.registry import register
 from glassnet.core.shape import Shape
 from glassnet.core.trace import Array, as_array, is_tracing, placeholder, record, tracing, variable
-from glassnet.core.tree import flatten, unflatten
+from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ShapeError
 from glassnet.ops.comparison import where
 from glassnet.ops.enclosed import (
@@ -164,6 +164,8 @@ def while_loop(condition: Callable[[Any], Any], body: Callable[[Any], Any], init
     while True:
         going = condition(carry)
         leaves, form = flatten(carry)
+        if np.shape(going) != ():
+            raise ShapeError(f"The condition of while_loop is a scalar; it got shape {np.shape(going)}.")
         if not (_known(going) and all(map(_known, leaves))):
             break
         if not going:
@@ -191,10 +193,10 @@ def cond(
     """true_branch(*operands) where the scalar `predicate` holds, else false_branch(*operands).
 
     Where its value is known one branch runs alone. Where a shape alone is known (inside vmap, scan and
-    compiled functions) both run and one result is selected; no derivative reaches the operands through the
-    branch that is not taken, not even one that is infinite there. Both branches return one structure.
+    compiled functions) both run and one result is selected; no derivative passes through the branch that is
+    not taken, not even one that is infinite there. Both branches return one structure and the same shapes.
 
-    Raises ShapeError when the predicate is not a scalar or the branches differ in structure.
+    Raises ShapeError when the predicate is not a scalar or the branches differ in structure or shape.
 
     >>> float(cond(2.0 > 1.0, lambda x: x + 1.0, lambda x: x - 1.0, 10.0))
     11.0
@@ -203,12 +205,31 @@ def cond(
         raise ShapeError(f"cond takes a scalar predicate; it got shape {np.shape(predicate)}.")
     if _known(predicate):
         return (true_branch if predicate else false_branch)(*operands)
-    leaves, form = flatten(list(operands))
-    taken = flatten(true_branch(*unflatten(form, [_open_where(predicate, x) for x in leaves])))
-    other = flatten(false_branch(*unflatten(form, [_open_where(predicate, x, False) for x in leaves])))
-    if taken[1] != other[1]:
+    taken, form = _branch(true_branch, operands, lambda x: _open_where(predicate, x))
+    other, other_form = _branch(false_branch, operands, lambda x: _open_where(predicate, x, False))
+    if form != other_form:
         raise ShapeError("The two branches of cond return results of different structure.")
-    return unflatten(taken[1], [where(predicate, a, b) for a, b in zip(taken[0], other[0], strict=True)])
+    for a, b in zip(taken, other, strict=True):
+        if np.shape(a) != np.shape(b):
+            raise ShapeError(
+                f"The two branches of cond return arrays of shapes {np.shape(a)} and {np.shape(b)}; "
+                "both must have one shape."
+            )
+    return unflatten(form, [where(predicate, a, b) for a, b in zip(taken, other, strict=True)])
+
+
+def _branch(
+    branch: Callable[..., Any], operands: tuple[Any, ...], gate: Callable[[Any], Any]
+) -> tuple[Leaves, Structure]:
+    # The results with a gate before every operand, and before all that the branch reads from outside.
+    leaves, form = flatten(list(operands))
+    oldest = placeholder((), FLOAT64).node.serial
+    call = [variable(x) if type(x) is Array else x for x in leaves]
+    results, out_form = flatten(branch(*unflatten(form, call)))
+    nodes = [as_array(x).node for x in results]
+    moved = [(x, fresh.node) for x, fresh in zip(leaves, call, strict=True) if type(x) is Array]
+    body, outside = enclose([fresh for _, fresh in moved], nodes, oldest)
+    return body.apply([gate(x) for x in (*(x for x, _ in moved), *outside)]), out_form
 
 
 def _open_where(predicate: Any, x: Any, holds: bool = True) -> Any:

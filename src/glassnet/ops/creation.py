@@ -164,12 +164,14 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ND
         raise DTypeError(
             "arange takes plain numbers, for its length hangs on them; write start + step * arange(n)."
         )
+    if step == 0:
+        raise ConfigurationError("arange got step=0; it takes steps up or down.")
     numbers: Any = np.arange  # the overloads know no argument of open type
     return numbers(first, last, step, dtype)
 
 
 @function
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None) -> Any:
     """`num` numbers from `start` to `stop` at equal distances, along a new first axis.
 
     x_i = start + i (stop - start) / (num - 1); with endpoint=False the divisor is num and `stop` is left out.
@@ -181,12 +183,13 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any
     if num < 0:
         raise ConfigurationError(f"linspace got num={num}; it makes 0 numbers or more.")
     if not (isinstance(start, Array) or isinstance(stop, Array)):
-        return np.linspace(start, stop, num, endpoint)  # pyright: ignore[reportUnknownVariableType]
+        return np.linspace(start, stop, num, endpoint, dtype=dtype)  # pyright: ignore[reportUnknownVariableType]
     start, stop = operand(start), operand(stop)
     difference = stop - start
     # NOTE two weights, not start + share * difference: at share 1 this is `stop` to the last digit.
     share = reshape(np.linspace(0.0, 1.0, num, endpoint), (num, *(1,) * difference.ndim))
-    return (1 - share) * start + share * stop
+    numbers = (1 - share) * start + share * stop
+    return numbers if dtype is None else FUNCTIONS["astype"](numbers, dtype)
 
 
 @function

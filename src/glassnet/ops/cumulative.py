@@ -15,7 +15,7 @@ from glassnet.core.graph import Node
 from glassnet.core.registry import function
 from glassnet.core.shape import Shape, normalize_axes, size_of
 from glassnet.ops.declare import differential, function_formula, linear
-from glassnet.ops.reduction import Axis, batch_axes, infer_wide, joined, reduced_shape, wide_dtype
+from glassnet.ops.reduction import Axis, batch_axes, counted, infer_wide, joined, reduced_shape, wide_dtype
 from glassnet.ops.reduction import sum as sum_over
 from glassnet.ops.shaping import concatenate, reshape
 
@@ -120,8 +120,18 @@ _prod = differential(
 
 
 @function
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def prod(
+    x: Any,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
     """The product over `axis`; None means over all elements.
+
+    The elements count as `dtype`, those where the mask `where` is False not at all; `initial` is a factor.
 
     d prod / d x_i is the product of the others, formed from those before i and those after i: right where
     elements are zero, and to any order.
@@ -129,7 +139,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> float(prod(np.array([2.0, 3.0, 4.0])))
     24.0
     """
-    return _prod(x, axes=normalize_axes(axis, np.ndim(x), "prod"), keepdims=keepdims)
+    x = counted(x, dtype, where, 1)
+    product = _prod(x, axes=normalize_axes(axis, np.ndim(x), "prod"), keepdims=keepdims)
+    return product if initial is None else product * initial
 
 
 def _along(op: Any, x: Any, axis: int | None) -> Any:
@@ -140,17 +152,17 @@ def _along(op: Any, x: Any, axis: int | None) -> Any:
 
 
 @function
-def cumsum(x: Any, axis: int | None = None) -> Any:
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """The sums y_k = x_0 + ... + x_k along `axis`; None means over all elements row by row.
 
     >>> cumsum(np.array([1.0, 2.0, 3.0]))
     array([1., 3., 6.])
     """
-    return _along(_cumsum, x, axis)
+    return _along(_cumsum, counted(x, dtype, None, 0), axis)
 
 
 @function
-def cumprod(x: Any, axis: int | None = None) -> Any:
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """The products y_k = x_0 ... x_k along `axis`; None means over all elements row by row.
 
     Its derivative divides by no element: it is right where elements are zero, and to any order.
@@ -158,4 +170,4 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
     >>> cumprod(np.array([2.0, 3.0, 4.0]))
     array([ 2.,  6., 24.])
     """
-    return _along(_cumprod, x, axis)
+    return _along(_cumprod, counted(x, dtype, None, 1), axis)

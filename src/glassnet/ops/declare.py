@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,7 @@ def on_floats(value: Callable[..., Any]) -> Callable[..., Any]:
     NOTE NumPy's exp of an 8-bit integer is a 16-bit float, and -x of an unsigned one wraps around.
     """
 
+    @wraps(value)  # an error names the arguments of the rule inside
     def rule(xp: Any, *inputs: Any, **attributes: Any) -> Any:
         for x in inputs:
             if getattr(x, "dtype", FLOAT64).kind in "biu":

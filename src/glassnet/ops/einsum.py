@@ -16,13 +16,13 @@ from glassnet.ops.shaping import operand, transpose
 
 
 @function
-def einsum(subscripts: Any, *operands: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     """The sum of products over labelled axes, "ij,jk->ik" for a matrix product.
 
     Every label that the output leaves out is summed; a label twice in one array takes its diagonal; "..."
     stands for axes that broadcast. Without "->" the output has the labels that occur once, in alphabetical
     order. Arrays may also alternate with lists of axis numbers, as in NumPy. Of more than two arrays those
-    are multiplied first that leave the least to do.
+    are multiplied first that leave the least to do, whatever NumPy's `optimize` says.
 
     >>> einsum("ij,ij->i", np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([1., 4.])

@@ -14,11 +14,14 @@ from glassnet.core.dtype import INT64, DType
 from glassnet.core.graph import Node
 from glassnet.core.registry import function
 from glassnet.core.shape import Shape, normalize_axes, size_of
-from glassnet.errors import ShapeError
+from glassnet.errors import ConfigurationError, ShapeError
+from glassnet.ops.arithmetic import maximum, minimum
+from glassnet.ops.comparison import where as select
+from glassnet.ops.creation import full
 from glassnet.ops.declare import constant, differential, function_formula
 from glassnet.ops.indexing import take_along_axis
 from glassnet.ops.reduction import Axis, batch_axes, count_of, joined, reduced_shape
-from glassnet.ops.shaping import expand_dims, reshape
+from glassnet.ops.shaping import expand_dims, operand, reshape
 
 
 def _not_empty(name: str, shape: Shape, axes: tuple[int, ...]) -> None:
@@ -119,9 +122,24 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return _position(_argmin, x, axis, keepdims)
 
 
+def _with_first(op: Any, of_two: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    if where is not None:
+        if initial is None:
+            raise ConfigurationError(f"{op.name} with `where` needs `initial`, for a mask may leave nothing.")
+        x = select(where, x, initial)
+    axes = normalize_axes(axis, np.ndim(x), op.name)
+    if initial is None:
+        return op(x, axes=axes, keepdims=keepdims)
+    if count_of(np.shape(x), axes) == 0:
+        return full(reduced_shape(np.shape(x), axes, keepdims), initial, operand(x).dtype)
+    return of_two(initial, op(x, axes=axes, keepdims=keepdims))
+
+
 @function
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:
     """The largest element over `axis`; None means of all elements.
+
+    `initial` counts as one element more, in front; those where the mask `where` is False do not count.
 
     Kink: of equal elements the first takes the derivative, 1 for it and 0 for the others. A NaN is the
     largest of all. Raises ShapeError where there is no element.
@@ -129,12 +147,14 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> max(np.array([[1.0, 4.0], [5.0, 2.0]]), axis=1)
     array([4., 5.])
     """
-    return _max(x, axes=normalize_axes(axis, np.ndim(x), "max"), keepdims=keepdims)
+    return _with_first(_max, maximum, x, axis, keepdims, initial, where)
 
 
 @function
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:
     """The smallest element over `axis`; None means of all elements.
+
+    `initial` counts as one element more, in front; those where the mask `where` is False do not count.
 
     Kink: of equal elements the first takes the derivative, 1 for it and 0 for the others. A NaN is the
     smallest of all. Raises ShapeError where there is no element.
@@ -142,7 +162,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> min(np.array([[1.0, 4.0], [5.0, 2.0]]), axis=1)
     array([1., 2.])
     """
-    return _min(x, axes=normalize_axes(axis, np.ndim(x), "min"), keepdims=keepdims)
+    return _with_first(_min, minimum, x, axis, keepdims, initial, where)
 
 
 amax = max

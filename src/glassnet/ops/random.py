@@ -12,7 +12,8 @@ them (low and high, mean and std, scale) is composed of differentiable ops aroun
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -175,12 +176,19 @@ def _draw(op: Op, key: Key, shape: Shape, dtype: DType, **options: Any) -> Any:
     return op(step, seed=key.seed, stream=key.stream, shape=shape, dtype=dtype, **options)
 
 
+def _extents(where: str, shape: Any) -> Shape:
+    try:
+        return tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
+    except TypeError:
+        raise ShapeError(f"{where} got shape={shape!r}; a shape is a whole number or several.") from None
+
+
 def _common(where: str, shape: int | Sequence[int] | None, *parameters: Any) -> Shape:
     """The shape to draw: as asked for, or that of the parameters; these must fit it."""
     shapes = [np.shape(parameter) for parameter in parameters]
     if shape is None:
         return broadcast_shapes(where, *shapes)
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    wanted = _extents(where, shape)
     if broadcast_shapes(where, wanted, *shapes) != wanted:
         raise ShapeError(f"{where} cannot fill shape {wanted} from parameters of shapes {shapes}.")
     return wanted
@@ -347,6 +355,8 @@ def permutation(key: Key, count: int) -> Any:
     >>> permutation(key(0), 5)
     array([0, 1, 3, 2, 4])
     """
+    if np.ndim(count):
+        raise ShapeError("permutation takes a number of elements; x[permutation(key, len(x))] shuffles x.")
     return _draw(_permutation, key, (int(count),), INT64)
 
 

@@ -17,7 +17,9 @@ from glassnet.core.registry import function
 from glassnet.core.shape import Shape, normalize_axes, size_of
 from glassnet.errors import ShapeError
 from glassnet.ops.arithmetic import sqrt, square
-from glassnet.ops.comparison import choose, equal, not_equal, where
+from glassnet.ops.comparison import choose, equal, not_equal
+from glassnet.ops.comparison import where as select
+from glassnet.ops.conversion import astype
 from glassnet.ops.declare import constant, differential, floating_dtype, function_formula, linear, on_floats
 from glassnet.ops.exponential import exp
 from glassnet.ops.shaping import broadcast_to, reshape, transpose
@@ -138,25 +140,51 @@ _any = _truth("any", "an element")
 _all = _truth("all", "every element")
 
 
+def counted(x: Any, dtype: Any, where: Any, neutral: float) -> Any:
+    """`x` as `dtype` (None: its own), `neutral` standing where the mask `where` (None: none) is False."""
+    x = x if dtype is None else astype(x, dtype)
+    return x if where is None else select(where, x, neutral)
+
+
 @function
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def sum(
+    x: Any,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
     """The sum over `axis`; None means over all elements.
+
+    The elements count as `dtype`, those where the mask `where` is False not at all; `initial` is added.
 
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
     """
-    return _sum(x, axes=normalize_axes(axis, np.ndim(x), "sum"), keepdims=keepdims)
+    x = counted(x, dtype, where, 0)
+    total = _sum(x, axes=normalize_axes(axis, np.ndim(x), "sum"), keepdims=keepdims)
+    return total if initial is None else total + initial
 
 
 @function
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean(x: Any, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None, where: Any = None) -> Any:
     """The mean over `axis`: the sum divided by the number of elements that it adds.
+
+    The elements count as `dtype`, those where the mask `where` is False not at all.
 
     >>> float(mean(np.array([1.0, 2.0, 6.0])))
     3.0
     """
+    x = counted(x, dtype, where, 0)
     axes = normalize_axes(axis, np.ndim(x), "mean")
-    return _sum(x, axes=axes, keepdims=keepdims) / count_of(np.shape(x), axes)
+    total = _sum(x, axes=axes, keepdims=keepdims)
+    if where is None:
+        return total / count_of(np.shape(x), axes)
+    # The numbers of elements in the type of the total: an integer would make float32 a float64.
+    chosen = choose(broadcast_to(where, np.shape(x)), 1, 0, total * 1.0)
+    return total / _sum(chosen, axes=axes, keepdims=keepdims)
 
 
 @function
@@ -170,14 +198,18 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @function
-def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def var(
+    x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False, *, correction: float | None = None
+) -> Any:
     """The variance over `axis`: sum (x - mean(x))^2 / (n - ddof) of n elements.
 
-    `ddof` is 0 for the variance of the elements themselves, 1 for the unbiased estimate from a sample.
+    `ddof` is 0 for the variance of the elements themselves, 1 for the unbiased estimate from a sample;
+    `correction` is its other name.
 
     >>> float(var(np.array([1.0, 2.0, 6.0])))
     4.666666666666667
     """
+    ddof = ddof if correction is None else correction
     axes = normalize_axes(axis, np.ndim(x), "var")
     centred = x - mean(x, axes, keepdims=True)
     total = _sum(square(centred), axes=axes, keepdims=keepdims)
@@ -187,11 +219,13 @@ def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
 def root(x: Any) -> Any:
     """The square root of a sum of squares, whose slope at 0 is taken as 0 (that of `sqrt` is infinite)."""
     zero = x == 0
-    return where(zero, 0.0, sqrt(where(zero, x.dtype.type(1), x)))
+    return select(zero, 0.0, sqrt(select(zero, x.dtype.type(1), x)))
 
 
 @function
-def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def std(
+    x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False, *, correction: float | None = None
+) -> Any:
     """The standard deviation over `axis`, the square root of `var`.
 
     Kink: where all elements are equal it is 0, and its derivative there is taken as 0 (the mean of the
@@ -200,7 +234,7 @@ def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
     >>> float(std(np.array([1.0, 3.0])))
     1.0
     """
-    return root(var(x, axis, ddof, keepdims))
+    return root(var(x, axis, ddof, keepdims, correction=correction))
 
 
 @function
@@ -271,7 +305,7 @@ def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     4.0
     """
     axes = normalize_axes(axis, np.ndim(x), "nansum")
-    return _sum(where(_numbers(x), x, 0), axes=axes, keepdims=keepdims)
+    return _sum(select(_numbers(x), x, 0), axes=axes, keepdims=keepdims)
 
 
 @function

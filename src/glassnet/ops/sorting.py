@@ -41,10 +41,11 @@ def _prepared(x: Any, axis: int | None, name: str) -> tuple[Any, int]:
 
 
 @function
-def argsort(x: Any, axis: int | None = -1) -> Any:
+def argsort(x: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
     """The positions of the elements in rising order along `axis`; None: of all elements row by row.
 
-    Equal elements stay in order, NaN comes last. Its derivative is zero: a position is a whole number.
+    Equal elements stay in order whatever NumPy's `kind` and `stable` say, NaN comes last. Its
+    derivative is zero: a position is a whole number.
 
     >>> argsort(np.array([3.0, 1.0, 2.0]))
     array([1, 2, 0])
@@ -54,11 +55,11 @@ def argsort(x: Any, axis: int | None = -1) -> Any:
 
 
 @function
-def sort(x: Any, axis: int | None = -1) -> Any:
+def sort(x: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
     """The elements in rising order along `axis`; None: all elements row by row.
 
     The derivative is the same permutation of the tangent. Kink: equal elements stay in order, and their
-    derivatives with them.
+    derivatives with them, whatever NumPy's `kind` and `stable` say.
 
     >>> sort(np.array([3.0, 1.0, 2.0]))
     array([1., 2., 3.])

@@ -12,6 +12,7 @@ from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
 from glassnet.core.op import Formula
 from glassnet.core.shape import Shape
+from glassnet.core.tree import tree_map
 from glassnet.ops.declare import constant, linear
 
 
@@ -59,13 +60,22 @@ VARIABLE = linear(
     batch=_rebatch,
     summary="The identity that marks what a transform differentiates with respect to.",
 )
-stop_gradient = constant(
+_stop_gradient = constant(
     "stop_gradient",
     value=lambda xp, x: x,
     infer=_same,
     reason="it is asked to be held fixed",
     formula=_SYMBOL,
     source="definition",
-    batch=lambda inputs, batched, attributes: stop_gradient(inputs[0]),
+    batch=lambda inputs, batched, attributes: _stop_gradient(inputs[0]),
     summary="The identity in value; a constant to every derivative.",
 )
+
+
+def stop_gradient(x: Any) -> Any:
+    """`x`, an array or a tree of arrays, as a constant to every derivative.
+
+    >>> float(gn.grad(lambda x: x * gn.stop_gradient(x))(3.0))
+    3.0
+    """
+    return tree_map(_stop_gradient, x)

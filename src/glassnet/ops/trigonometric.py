@@ -149,7 +149,7 @@ arctanh = elementwise(
 )
 deg2rad = elementwise(
     "deg2rad",
-    value=lambda xp, x: x * RADIANS_PER_DEGREE,
+    value=lambda xp, x: xp.multiply(x, RADIANS_PER_DEGREE),
     partials=lambda out, x: RADIANS_PER_DEGREE,
     formula=call("deg2rad", prime=False),
     source="definition",
@@ -157,7 +157,7 @@ deg2rad = elementwise(
 )
 rad2deg = elementwise(
     "rad2deg",
-    value=lambda xp, x: x * DEGREES_PER_RADIAN,
+    value=lambda xp, x: xp.multiply(x, DEGREES_PER_RADIAN),
     partials=lambda out, x: DEGREES_PER_RADIAN,
     formula=call("rad2deg", prime=False),
     source="definition",

@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.core.graph import Graph, Node
 from glassnet.core.op import Enclosing
 from glassnet.core.trace import Array, as_array, placeholder, release, tracing
-from glassnet.core.tree import flatten, unflatten
+from glassnet.core.tree import Structure, flatten, leaf_count, unflatten
 from glassnet.errors import ShapeError
 from glassnet.ops.shaping import broadcast_to, reshape, transpose
 from glassnet.transforms.tracing import replay
@@ -59,11 +59,13 @@ def batch_graph(graph: Graph, batched: Sequence[bool], extent: int) -> Graph:
     return Graph.of((examples[x].node if x in examples else x for x in graph.inputs), outputs)
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """`f`, which takes one example, as a function of a batch of examples.
 
     vmap(f)(X)[i] = f(X[i]). `in_axes` is one axis for all arguments or a tuple with one entry an argument;
-    None holds an argument fixed for the whole batch. An entry applies to every array of its argument.
+    None holds an argument fixed for the whole batch. An entry applies to every array of its argument, or is
+    itself a tree with an entry for each part; arguments given by name have axis 0. `out_axes` is one axis
+    for all results, or a tree of them in the same way.
     Inside `f` the example has a shape but no value: use where(...) instead of `if`.
 
     Raises ShapeError when the batch sizes differ or no argument has a batch axis.
@@ -77,33 +79,50 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     listed = isinstance(in_axes, (tuple, list))
 
     @wraps(f)
-    def batched(*args: Any) -> Any:
+    def batched(*args: Any, **kwargs: Any) -> Any:
         axes: tuple[int | None, ...] = tuple(in_axes) if listed else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ShapeError(f"vmap got {len(args)} arguments and in_axes for {len(axes)}.")
         with tracing():
             examples: dict[Node, Array] = {}
             call: list[Any] = []
-            for argument, axis in zip(args, axes, strict=True):
+            for argument, axis in zip((*args, kwargs), (*axes, 0), strict=True):
                 leaves, structure = flatten(argument)
-                call.append(
-                    argument
-                    if axis is None
-                    else unflatten(structure, [_example(leaf, axis, examples) for leaf in leaves])
-                )
+                pairs = zip(leaves, _spread_axes(axis, structure, "in_axes"), strict=True)
+                call.append(unflatten(structure, [_example(leaf, i, examples) for leaf, i in pairs]))
             extents = {x.shape[0] for x in examples.values()}
             if len(extents) != 1:
                 found = sorted(extents) if extents else "none"
                 raise ShapeError(f"vmap needs one batch size for all arguments; it found {found}.")
-            leaves, structure = flatten(f(*call))
+            leaves, structure = flatten(f(*call[:-1], **call[-1]))
             batches = batch([as_array(leaf).node for leaf in leaves], examples)
-            results = [_move_first(x, out_axes) for x in batches]
+            pairs = zip(batches, _spread_axes(out_axes, structure, "out_axes"), strict=True)
+            results = [_move_first(x, axis) for x, axis in pairs]
         return unflatten(structure, [release(x) for x in results])
 
     return batched
 
 
-def _example(leaf: Any, axis: int, examples: dict[Node, Array]) -> Array:
+def _spread_axes(axes: Any, structure: Structure, name: str) -> list[int | None]:
+    """One axis for each leaf, of axes that are given for whole parts of the tree."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * leaf_count(structure)
+    _, own = flatten(axes)
+    parts: Any = axes
+    if own.kind == "dict" and set(own.keys) == set(structure.keys):
+        parts = [axes[key] for key in structure.keys]
+    elif own.kind not in ("tuple", "list") or len(own.children) != len(structure.children):
+        raise ShapeError(
+            f"{name} of vmap holds axes (whole numbers or None) or trees of them that fit the arrays; "
+            f"it got {axes!r}."
+        )
+    pairs = zip(parts, structure.children, strict=True)
+    return [axis for part, child in pairs for axis in _spread_axes(part, child, name)]
+
+
+def _example(leaf: Any, axis: int | None, examples: dict[Node, Array]) -> Any:
+    if axis is None:
+        return leaf
     x = as_array(leaf)
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(f"vmap got axis {axis} for an array of shape {x.shape}.")
@@ -115,7 +134,9 @@ def _example(leaf: Any, axis: int, examples: dict[Node, Array]) -> Array:
     return example
 
 
-def _move_first(x: Array, axis: int) -> Array:
+def _move_first(x: Array, axis: int | None) -> Array:
+    if axis is None or not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"vmap got out_axes={axis} for a batch of results of shape {x.shape}.")
     axis %= x.ndim
     order = tuple(int(i) for i in np.insert(np.arange(1, x.ndim), axis, 0))
     return transpose(x, order)

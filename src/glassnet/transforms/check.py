@@ -22,7 +22,7 @@ from glassnet.core.dtype import FLOAT64, NDArray, is_floating
 from glassnet.core.graph import Graph, Node, ancestors
 from glassnet.core.random import Key, normal
 from glassnet.core.trace import as_array, tracing, variable
-from glassnet.core.tree import flatten, unflatten
+from glassnet.core.tree import flatten, paths, unflatten
 from glassnet.errors import ConfigurationError, DifferentiationError, VerificationError
 from glassnet.transforms.linearize import pushforward
 from glassnet.transforms.tracing import substitute
@@ -31,6 +31,7 @@ from glassnet.transforms.transpose import pullback
 COMPLEX_STEP = 1e-30
 RICHARDSON_STEP = 2e-4  # short, for a kink within reach spoils the quotient; rounding costs 1e-11
 NEARBY_STEP = 1e-6
+NEGLIGIBLE = 1e-50  # of a slope that is 0 the complex step leaves about the square of its step
 
 # What each method can tell apart, as a relative error: rounding alone, but for the differences.
 TOLERANCES = {
@@ -106,8 +107,8 @@ def check_grads(
     max |got - expected| / max(|expected|, |value|), the largest elements of each. `tolerance` is the largest
     error that passes; by default what each method can tell apart (1e-11 for the complex step, 1e-8 for
     differences). Choose points away from kinks: at a kink the slope is a convention and a difference
-    quotient is not. `reverse=False` leaves reverse mode out, for what has none. Where an error is found and
-    several inputs moved together, lines follow that say to which of them it belongs.
+    quotient is not. `reverse=False` leaves reverse mode out, for what has none. Where an error is found,
+    lines follow with one element of one input moving alone, and say to which it belongs.
 
     Returns a GradientReport; raises VerificationError with the worst elements when a comparison fails,
     DifferentiationError when there is no floating argument, ConfigurationError for an order below 1.
@@ -115,7 +116,7 @@ def check_grads(
     >>> check_grads(lambda x: (x ** 3).sum(), np.array([1.0, 2.0])).passed
     True
     """
-    if order < 1:
+    if order < 1 or order != int(order):
         raise ConfigurationError(f"check_grads got order {order}; the lowest is 1, the first derivatives.")
     leaves, structure = flatten(list(args))
     arrays = [np.asarray(leaf) for leaf in leaves]
@@ -130,7 +131,15 @@ def check_grads(
             full[i] = value
         return flatten(f(*unflatten(structure, full)))[0]
 
-    verifier = _Verifier(of_moving, point, seed, tolerance, reverse)
+    named = [path for i, form in enumerate(structure.children) for path in paths(form, str(i))]
+    verifier = _Verifier(of_moving, point, [named[i] for i in moving], seed, tolerance, reverse)
+    if not any(is_floating(node.dtype) for node in verifier.outputs):
+        raise DifferentiationError("check_grads needs a function with at least one floating result.")
+    for number, node in enumerate(verifier.outputs):
+        if not np.all(np.isfinite(np.asarray(node.value))):
+            raise VerificationError(
+                f"check_grads needs a point where the function is finite; output {number} is {node.value}."
+            )
     report = GradientReport(tuple(verifier.compare(order)))
     if not report.passed:
         untrue = any(not comparison.passed and comparison.order == 0 for comparison in report.comparisons)
@@ -150,12 +159,14 @@ class _Verifier:
         self,
         f: Callable[[Sequence[Any]], list[Any]],
         point: Sequence[NDArray],
+        names: Sequence[str],
         seed: int,
         tolerance: float | None,
         reverse: bool,
     ) -> None:
         self.f = f
         self.point = point
+        self.names = names
         self.key = Key(seed, stream=0xC4EC)
         self.tolerance = tolerance
         self.reverse = reverse
@@ -180,7 +191,7 @@ class _Verifier:
             if self.reverse:
                 compared.append(self._reverse(level, outputs, directions, known))
             result += compared
-            if not all(comparison.passed for comparison in compared) and len(self.point) > 1:
+            if not all(comparison.passed for comparison in compared):
                 result += self._input_by_input(level, outputs, directions)
             outputs = [as_array(x).node for x in slopes if x is not None]
         return result
@@ -193,7 +204,7 @@ class _Verifier:
 
     def _values(self, outputs: Sequence[Node], inputs: Sequence[NDArray]) -> list[NDArray]:
         replaced = substitute(outputs, dict(zip(self.variables, inputs, strict=True)))
-        return [np.asarray(x) for x in replaced]
+        return [np.asarray(x) + 0.0 for x in replaced]  # booleans count as numbers
 
     def _trace_is_faithful(self) -> list[Comparison]:
         # A function that takes numbers out of the trace (float(x)) shows here: its trace does not move.
@@ -235,25 +246,44 @@ class _Verifier:
     def _input_by_input(
         self, level: int, outputs: Sequence[Node], directions: Sequence[NDArray]
     ) -> list[Comparison]:
-        """The failing comparisons of one order with one input moving at a time, which names the culprit."""
-        failed: list[Comparison] = []
-        for number, x in enumerate(self.variables):
-            alone = [d if i == number else 0.0 * d for i, d in enumerate(directions)]
-            with tracing():
-                slopes = pushforward(outputs, {x: alone[number]})
-            known = [
-                np.zeros(node.shape) if slope is None else as_array(slope).node.value
-                for node, slope in zip(outputs, slopes, strict=True)
-            ]
-            compared = self._forward(level, outputs, alone, known)
-            if self.reverse:
-                compared.append(self._reverse(level, outputs, alone, known))
-            failed += [
-                replace(comparison, what=f"{comparison.what}, input {number}")
-                for comparison in compared
-                if not comparison.passed
-            ]
-        return failed
+        """The failing comparisons of one order with one element moving, which names the culprit."""
+        result: list[Comparison] = []
+        for number, direction in enumerate(directions):
+            place = f"input {self.names[number]}"
+            failed = self._failures(level, outputs, number, direction)
+            suspects = np.arange(direction.size)
+            while failed and suspects.size > 1:
+                middle = suspects.size // 2
+                for half in (suspects[:middle], suspects[middle:]):
+                    found = self._failures(level, outputs, number, _restricted(direction, half))
+                    if found:
+                        break
+                if not found:  # wrong only where several elements move together
+                    break
+                suspects, failed = half, found
+            if failed and suspects.size == 1 and direction.shape:
+                index = tuple(map(int, np.unravel_index(int(suspects[0]), direction.shape)))
+                unit = _restricted(np.ones(direction.shape), suspects)
+                failed = self._failures(level, outputs, number, unit) or failed
+                place = f"{place} element {index}"
+            result += [replace(comparison, what=f"{comparison.what}, {place}") for comparison in failed]
+        return result
+
+    def _failures(
+        self, level: int, outputs: Sequence[Node], number: int, direction: NDArray
+    ) -> list[Comparison]:
+        """The comparisons that fail where input `number` alone moves, along `direction`."""
+        alone = [direction if i == number else 0.0 * x for i, x in enumerate(self.point)]
+        with tracing():
+            slopes = pushforward(outputs, {self.variables[number]: direction})
+        known = [
+            np.zeros(node.shape) if slope is None else as_array(slope).node.value
+            for node, slope in zip(outputs, slopes, strict=True)
+        ]
+        compared = self._forward(level, outputs, alone, known)
+        if self.reverse:
+            compared.append(self._reverse(level, outputs, alone, known))
+        return [comparison for comparison in compared if not comparison.passed]
 
     def _directional(
         self, outputs: Sequence[Node], directions: Sequence[NDArray]
@@ -282,9 +312,15 @@ class _Verifier:
         difference = np.where(np.isnan(difference), np.inf, difference)
         worst = np.unravel_index(int(np.argmax(difference)), want.shape)
         scale = max(float(np.max(np.abs(want))), float(np.max(np.abs(value), initial=0.0)))
-        error = float(difference[worst]) / (scale or 1.0)
+        error = float(difference[worst]) / (scale if scale > NEGLIGIBLE else 1.0)
         place = f"element {tuple(int(i) for i in worst)}" if want.shape else "the scalar"
         return Comparison(what, method, order, place, float(want[worst]), float(got[worst]), error, tolerance)
+
+
+def _restricted(direction: NDArray, elements: NDArray) -> NDArray:
+    result = np.zeros(direction.size)
+    result[elements] = direction.reshape(-1)[elements]
+    return result.reshape(direction.shape)
 
 
 def _is_analytic(node: Node) -> bool:

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from glassnet.core.trace import as_array, tracing
-from glassnet.transforms.derivatives import Call, Wrt, filled, forward_blocks, grad, jvp, scalar_result, vjp
+from glassnet.transforms.derivatives import (
+    Call,
+    Wrt,
+    as_tuples,
+    filled,
+    forward_blocks,
+    grad,
+    jvp,
+    scalar_result,
+    vjp,
+)
 from glassnet.transforms.transpose import pullback
 
 
@@ -57,6 +67,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
     Source: Pearlmutter, Neural Computation 6 (1994).
     """
+    primals, tangents = as_tuples("hvp", primals, tangents)
     wrt: Wrt = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, wrt), primals, tangents)[1]
 
@@ -76,6 +87,7 @@ def gauss_newton_product(
 
     Source: Schraudolph, Neural Computation 14 (2002).
     """
+    primals, tangents = as_tuples("gauss_newton_product", primals, tangents)
     out, out_dot = jvp(f, primals, tangents)
     curved = hvp(loss, (out,), (out_dot,))
     products = vjp(f, *primals)[1](curved)

@@ -62,7 +62,7 @@ def custom(
     """
     title = name or getattr(value, "__name__", "custom")
     title = title if title.isidentifier() else "custom"  # not <lambda>
-    if not reason.strip():
+    if not str(reason or "").strip():
         raise ConfigurationError(
             f"The custom op {title} needs a reason: say why it is not composed of existing functions."
         )
@@ -70,7 +70,7 @@ def custom(
         partials = (derivative,) if callable(derivative) else tuple(derivative)
         return Op(
             title,
-            _value_rule(value),
+            _elementwise_rule(title, value, len(partials)),
             _elementwise_infer(title),
             Elementwise(partials),
             call(title),
@@ -81,7 +81,7 @@ def custom(
         raise ConfigurationError(f"The custom op {title} is not elementwise: it has one total differential.")
     op = Op(
         title,
-        _value_rule(value),
+        _value_rule(title, value, shape),
         _shape_rule(title, shape),
         Differential(_with_zeros(lambda: op, derivative)),
         call(title, prime=False),
@@ -92,10 +92,36 @@ def custom(
     return op
 
 
-def _value_rule(value: Callable[..., Any]) -> Callable[..., Any]:
+def _elementwise_rule(name: str, value: Callable[..., Any], partials: int) -> Callable[..., Any]:
     # The user's value knows NumPy alone.
     def rule(xp: Any, *inputs: Any) -> Any:
-        return value(*inputs)
+        if len(inputs) != partials:
+            raise ConfigurationError(
+                f"The custom op {name} has {partials} partial derivatives for {len(inputs)} inputs; "
+                "give a list with one for each."
+            )
+        out = value(*inputs)
+        expected = broadcast_shapes(name, *(np.shape(x) for x in inputs))
+        if np.shape(out) != expected:
+            raise ShapeError(
+                f"The custom op {name} is declared elementwise, but its value has shape {np.shape(out)} "
+                f"where that of its inputs is {expected}; give elementwise=False."
+            )
+        return out
+
+    return on_floats(rule)
+
+
+def _value_rule(
+    name: str, value: Callable[..., Any], shape: Callable[..., Sequence[int]] | None
+) -> Callable[..., Any]:
+    def rule(xp: Any, *inputs: Any) -> Any:
+        out = value(*inputs)
+        if shape is not None and np.shape(out) != (expected := tuple(shape(*map(np.shape, inputs)))):
+            raise ShapeError(
+                f"The value of the custom op {name} has shape {np.shape(out)}, but its rule says {expected}."
+            )
+        return out
 
     return on_floats(rule)
 
@@ -125,6 +151,11 @@ def _with_zeros(op: Callable[[], Op], differential: Callable[..., Any]) -> Calla
         pairs = zip(inputs, tangents, strict=True)
         full = [np.zeros(x.shape, x.dtype) if x_dot is None else x_dot for x, x_dot in pairs]
         out_dot = as_array(differential(out, inputs, full))
+        if out_dot.shape != np.shape(out):
+            raise ShapeError(
+                f"The differential of {op().name} has shape {out_dot.shape}; "
+                f"that of its value is {np.shape(out)}."
+            )
         traced = [x_dot.node for x_dot in full if isinstance(x_dot, Array)]
         oldest = min((node.serial for node in traced), default=out_dot.node.serial)
         # Reverse mode would transpose the op by transposing the op, without end.

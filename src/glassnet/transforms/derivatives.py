@@ -17,7 +17,7 @@ from glassnet.core.dtype import is_floating
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
 from glassnet.core.trace import Array, as_array, placeholder, reader, release, tracing, variable
-from glassnet.core.tree import Structure, flatten, unflatten
+from glassnet.core.tree import Structure, flatten, flatten_like, leaf_count, unflatten
 from glassnet.errors import ConfigurationError, DifferentiationError, DTypeError, ShapeError
 from glassnet.ops.shaping import reshape, stack, transpose
 from glassnet.transforms.batch import batch
@@ -37,8 +37,12 @@ class Call:
         positional, named = list(args), dict(kwargs)
         self.variables: list[Node] = []
         self.structures: list[Structure] = []
+        found: set[Any] = set()
         for which in wrt if isinstance(wrt, tuple) else (wrt,):
             place, key = _find(f, which, args, kwargs)
+            if key in found:
+                raise DifferentiationError(f"wrt={wrt!r} names one argument twice.")
+            found.add(key)
             holder: Any = positional if place == "positional" else named
             holder[key] = self._make_variables(holder[key], which)
         self.out = f(*positional, **named)
@@ -55,19 +59,10 @@ class Call:
         remaining = list(results)
         trees: list[Any] = []
         for structure in self.structures:
-            count = _leaf_count(structure)
+            count = leaf_count(structure)
             trees.append(unflatten(structure, [finish(x) for x in remaining[:count]]))
             remaining = remaining[count:]
         return trees[0] if self.single else tuple(trees)
-
-
-def _leaf_count(structure: Structure) -> int:
-    if structure.kind == "leaf":
-        return 1
-    total = 0
-    for child in structure.children:
-        total += _leaf_count(child)
-    return total
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -78,6 +73,8 @@ def _find(
     f: Callable[..., Any], which: int | str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[str, Any]:
     """Where the argument `which` is: in the positional or the named ones, and under which key."""
+    if not isinstance(which, (int, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DifferentiationError(f"wrt takes a position, a name or a tuple of them; it got {which!r}.")
     if isinstance(which, int):
         if not -len(args) <= which < len(args):
             raise DifferentiationError(
@@ -87,7 +84,10 @@ def _find(
         return "positional", which % len(args)
     if which in kwargs:
         return "named", which
-    names = list(inspect.signature(f).parameters)
+    try:
+        names = list(inspect.signature(f).parameters)
+    except ValueError:
+        names = []  # a builtin function has no signature
     if which not in names:
         known = ", ".join(names) or "none"
         raise DifferentiationError(
@@ -124,9 +124,13 @@ def filled(results: Sequence[Any], nodes: Sequence[Node]) -> list[Any]:
     ]
 
 
-def _seeds(tree: Any, nodes: Sequence[Node], kind: str, base: str) -> list[Any]:
+def _seeds(tree: Any, structure: Structure, nodes: Sequence[Node], kind: str, base: str) -> list[Any]:
     """The leaves of a user's tangent or cotangent, one for each node and of its shape and dtype."""
-    leaves, _ = flatten(tree)
+    leaves = flatten_like(structure, tree)
+    if leaves is None:
+        leaves, _ = flatten(tree)
+        if len(leaves) == len(nodes):
+            raise ShapeError(f"The {kind} is a tree of another structure than the {base}.")
     if len(leaves) != len(nodes):
         raise ShapeError(f"{len(leaves)} {kind}s were given for {len(nodes)} {base}s; each needs one.")
     for leaf, node in zip(leaves, nodes, strict=True):
@@ -134,6 +138,9 @@ def _seeds(tree: Any, nodes: Sequence[Node], kind: str, base: str) -> list[Any]:
             raise ShapeError(
                 f"A {kind} of shape {np.shape(leaf)} does not fit a {base} of shape {node.shape}."
             )
+        dtype = leaf.dtype if isinstance(leaf, Array) else np.asarray(leaf).dtype
+        if dtype.kind not in "fiub":
+            raise DTypeError(f"A {kind} holds real numbers; it got {dtype} values.")
     return [
         leaf if type(leaf) is Array else np.asarray(leaf, node.dtype)
         for leaf, node in zip(leaves, nodes, strict=True)
@@ -193,7 +200,22 @@ def scalar_result(out: Any, f: Callable[..., Any]) -> Array:
             f"A gradient needs a scalar, but {_name(f)} returned {form}; "
             "use jacobian for all derivatives, or vjp for a weighted sum of them."
         )
-    return as_array(leaves[0])
+    out = as_array(leaves[0])
+    if type(leaves[0]) is Array and not is_floating(out.dtype):
+        raise DifferentiationError(
+            f"A gradient needs a floating value, but {_name(f)} returned {out.dtype}, "
+            "which is piecewise constant."
+        )
+    return out
+
+
+def as_tuples(name: str, primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The arguments of `jvp` and its like, which are one tuple of primals and one of tangents."""
+    if not all(isinstance(x, (tuple, list)) for x in (primals, tangents)):
+        raise DifferentiationError(
+            f"{name} takes its primals and its tangents as tuples with one entry an argument: (x,), (x_dot,)."
+        )
+    return tuple(primals), tuple(tangents)
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -207,9 +229,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
     Source: Wengert (1964); Griewank and Walther (2008), section 3.1.
     """
+    primals, tangents = as_tuples("jvp", primals, tangents)
     with tracing():
-        call = Call(f, tuple(range(len(primals))), tuple(primals), {})
-        seeds = _seeds(list(tangents), call.variables, "tangent", "primal")
+        call = Call(f, tuple(range(len(primals))), primals, {})
+        form = Structure("tuple", (), tuple(call.structures))
+        seeds = _seeds(tangents, form, call.variables, "tangent", "primal")
         leaves, structure = flatten(call.out)
         outs = [as_array(leaf) for leaf in leaves]
         nodes = [x.node for x in outs]
@@ -236,7 +260,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
     def transposed(cotangent: Any) -> tuple[Any, ...]:
         with tracing():
-            seeds = _seeds(cotangent, nodes, "cotangent", "value")
+            seeds = _seeds(cotangent, structure, nodes, "cotangent", "value")
             results = filled(pullback(nodes, call.variables, seeds, reader()), call.variables)
         return call.arrange(results)
 
@@ -247,8 +271,9 @@ def jacobian(f: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Callabl
     """All derivatives of f: outputs as rows, inputs as columns.
 
     J[i, j] = d f_i / d x_j; for arrays the shape is f(x).shape + x.shape, indices row by row. A list or
-    tuple of scalars counts as a vector. `mode` is "forward" (one sweep an input), "reverse" (one sweep an
-    output) or "auto" (whichever needs fewer sweeps); all sweeps run as one batch.
+    tuple of scalars counts as a vector; a dict of results has a dict of Jacobians. `mode` is "forward" (one
+    sweep an input), "reverse" (one sweep an output) or "auto" (whichever needs fewer sweeps); all sweeps run
+    as one batch.
 
     Raises ConfigurationError for an unknown mode, DifferentiationError and DTypeError as `grad`.
 
@@ -265,15 +290,21 @@ def jacobian(f: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Callabl
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with tracing():
             call = Call(f, wrt, args, kwargs)
-            out = _vector(call.out, f)
-            inputs = 0
-            for node in call.variables:
-                inputs += size_of(node.shape)
-            forward = mode == "forward" or (mode == "auto" and inputs < size_of(out.shape))
-            blocks = (forward_blocks if forward else _reverse_blocks)(out, call.variables)
-        return call.arrange(blocks)
+            many = isinstance(call.out, dict)
+            parts: dict[Any, Any] = call.out if many else {None: call.out}
+            blocks = {key: _blocks(_vector(part, f), call.variables, mode) for key, part in parts.items()}
+        results = {key: call.arrange(block) for key, block in blocks.items()}
+        return results if many else results[None]
 
     return wrapped
+
+
+def _blocks(out: Array, variables: Sequence[Node], mode: str) -> list[Any]:
+    inputs = 0
+    for node in variables:
+        inputs += size_of(node.shape)
+    forward = mode == "forward" or (mode == "auto" and inputs < size_of(out.shape))
+    return (forward_blocks if forward else _reverse_blocks)(out, variables)
 
 
 def _vector(out: Any, f: Callable[..., Any]) -> Array:

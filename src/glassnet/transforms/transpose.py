@@ -17,7 +17,8 @@ from glassnet.core.op import Bilinear, Constant, Differential, Elementwise, Encl
 from glassnet.core.trace import Array, as_array, placeholder, tracing
 from glassnet.errors import DifferentiationError
 from glassnet.ops.conversion import astype
-from glassnet.ops.shaping import sum_to
+from glassnet.ops.indexing import put_add
+from glassnet.ops.shaping import stack, sum_to
 from glassnet.transforms.linearize import scale
 
 
@@ -62,7 +63,19 @@ def _transposed(
     tangents: list[Any] = [None] * len(node.inputs)
     tangents[position] = x_dot
     out_dot = formula(read(node), [read(x) for x in node.inputs], tangents, **node.attributes)
-    return None if out_dot is None else pullback([out_dot.node], [x_dot.node], [cotangent], read)[0]
+    if out_dot is None:
+        return None
+    x_bar = pullback([out_dot.node], [x_dot.node], [cotangent], read)[0]
+    if (
+        type(x_bar) is Array
+        and x_bar.node.value is None
+        and x_dot.node in ancestors([x_bar.node], x_dot.node.serial)
+    ):
+        raise DifferentiationError(
+            f"The differential of {node.op.name} is not linear in its tangents{describe(node.source)}; "
+            "each of its terms needs exactly one of them."
+        )
+    return x_bar
 
 
 def _pull_enclosed(
@@ -108,6 +121,7 @@ def pullback(
         if not active.isdisjoint(node.inputs) and not isinstance(node.op.derivative, Constant):
             active.add(node)
     x_bar: dict[Node, Any] = {}
+    elements: dict[Node, list[tuple[tuple[int, ...], Any]]] = {}
 
     def accumulate(node: Node, cotangent: Any) -> None:
         if cotangent is not None:
@@ -117,6 +131,9 @@ def pullback(
         accumulate(node, cotangent)
     stops = set(wrt)
     for node in reversed(order):
+        if node in elements:
+            for contribution in _put_together(node, elements.pop(node)):
+                accumulate(node, contribution)
         if node in x_bar and node in active and node not in stops:
             cotangent = x_bar.pop(node)
             if isinstance(node.op.derivative, Enclosing):
@@ -126,7 +143,37 @@ def pullback(
                 ):
                     accumulate(x, contribution)
                 continue
+            if _takes_one_element(node):
+                elements.setdefault(node.inputs[0], []).append((node.attributes["index"], cotangent))
+                continue
             for position, x in enumerate(node.inputs):
                 if x in active:
                     accumulate(x, pull(node, cotangent, position, read))
     return [x_bar.get(node) for node in wrt]
+
+
+def _takes_one_element(node: Node) -> bool:
+    # Where shapes alone are known (the programs that are compiled) every x[i] stays an op of its own.
+    return (
+        node.op.name == "getitem"
+        and node.value is not None
+        and all(type(part) is int for part in node.attributes["index"])
+    )
+
+
+def _put_together(x: Node, elements: Sequence[tuple[tuple[int, ...], Any]]) -> list[Any]:
+    """The cotangents that arrive by x[i], x[j], ..., as one array for each length of the index.
+
+    One array for each element would make a loop over n elements cost n^2.
+    """
+    by_rank: dict[int, list[tuple[tuple[int, ...], Any]]] = {}
+    for index, cotangent in elements:
+        by_rank.setdefault(len(index), []).append((index, cotangent))
+    results: list[Any] = []
+    for rank, group in by_rank.items():
+        if rank == 0:
+            results += [cotangent for _, cotangent in group]
+            continue
+        places = np.array([index for index, _ in group]).T
+        results.append(put_add(stack([cotangent for _, cotangent in group]), *places, shape=x.shape))
+    return results

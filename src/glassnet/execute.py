@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import cache, partial, wraps
+from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from glassnet.compiler.epoch import CompiledRunner
-from glassnet.compiler.function import compile_graph
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.core.step import Runner, StepGraph, TrainingData
@@ -33,6 +33,12 @@ class FallbackWarning(UserWarning):
     """The compiler did not take a graph and the interpreter runs it; the text gives the reason."""
 
 
+@cache
+def _compiler() -> ModuleType:
+    # The one place that loads the compiler, when something is first compiled: a quarter of all modules.
+    return import_module("glassnet.compiler")
+
+
 def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
     """`graph` as a function from inputs to outputs, and the reason where it is not the compiled one.
 
@@ -48,7 +54,7 @@ def runner(
     """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above."""
     return _choose(
         engine,
-        lambda: CompiledRunner(step, data, carried, learning_rate),
+        lambda: _compiler().CompiledRunner(step, data, carried, learning_rate),
         lambda: ReferenceRunner(step, data, carried, learning_rate),
         "network",
         _USER,
@@ -125,7 +131,9 @@ def _numbers(leaf: Any) -> NDArray:
 def _choose_for(
     graph: Graph, engine: str, what: str, user: int
 ) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
-    return _choose(engine, lambda: compile_graph(graph), lambda: partial(interpret, graph), what, user)
+    return _choose(
+        engine, lambda: _compiler().compile_graph(graph), lambda: partial(interpret, graph), what, user
+    )
 
 
 def _choose(

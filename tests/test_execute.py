@@ -9,7 +9,7 @@ import pytest
 
 import glassnet as gn
 import glassnet.numpy as gnp
-from glassnet import execute
+from glassnet import compiler, execute
 from glassnet.errors import ConfigurationError, UncompilableError
 from glassnet.execute import FallbackWarning
 from glassnet.transforms.tracing import trace
@@ -26,8 +26,8 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise UncompilableError(REASON)
 
-    monkeypatch.setattr(execute, "compile_graph", refuse)
-    monkeypatch.setattr(execute, "CompiledRunner", refuse)
+    monkeypatch.setattr(compiler, "compile_graph", refuse)
+    monkeypatch.setattr(compiler, "CompiledRunner", refuse)
     monkeypatch.setattr(execute, "_said", set())
 
 

@@ -19,17 +19,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dis import opname
 from inspect import signature
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.core.dtype import DType, NDArray, weak_dtype
-from glassnet.core.graph import Node, Source, describe
+from glassnet.core.graph import Node, describe
 from glassnet.core.methods import Methods
+from glassnet.core.places import calls_without, clear_error, raised_from, user_frame
 from glassnet.core.registry import FUNCTIONS, OPS, missing
 from glassnet.core.shape import Shape, size_of
-from glassnet.errors import ConcretizationError, DTypeError, GlassnetError, LeakError, ShapeError
+from glassnet.errors import ConcretizationError, DTypeError, LeakError, ShapeError
 
 if TYPE_CHECKING:
     from glassnet.core.op import Op
@@ -90,7 +90,7 @@ class Array(Methods):
         if self.node.value is None:
             raise ConcretizationError(
                 f"A value was asked for where only the shape {list(self.shape)} is known"
-                f"{describe(_user_frame())}; inside vmap, scan and compiled functions use "
+                f"{describe(user_frame())}; inside vmap, scan and compiled functions use "
                 "where(condition, a, b) or cond instead of `if`."
             )
         return self.node.value
@@ -181,7 +181,7 @@ class Array(Methods):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
-            f"A traced array cannot be assigned to in place, x[{index!r}] = ...{describe(_user_frame())}; "
+            f"A traced array cannot be assigned to in place, x[{index!r}] = ...{describe(user_frame())}; "
             "make a new one: x = glassnet.numpy.scatter(x, index, value), or where(mask, new, x)."
         )
 
@@ -226,14 +226,14 @@ class Array(Methods):
         if opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR":
             # NOTE array[i] = x makes NumPy ask for float(x), and the derivative would be lost without a word.
             raise DTypeError(
-                f"A traced array cannot be put into a NumPy array{describe(_user_frame())}; "
+                f"A traced array cannot be put into a NumPy array{describe(user_frame())}; "
                 "build the array of traced values with stack([...]) or where(...)."
             )
         value = float(self.value)
-        if _calls_without(frame, "float"):
+        if calls_without(frame, "float"):
             # NOTE so do math.sin(x) and its like: the number would pass through and the derivative would not.
             raise DTypeError(
-                f"A function of plain numbers was called on a traced array{describe(_user_frame())}, "
+                f"A function of plain numbers was called on a traced array{describe(user_frame())}, "
                 "and its derivative would be lost; use the function in glassnet.numpy, or float(x) for the "
                 "number alone."
             )
@@ -245,7 +245,7 @@ class Array(Methods):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.shape:
             raise DTypeError(
-                f"A whole number is needed{describe(_user_frame())}; "
+                f"A whole number is needed{describe(user_frame())}; "
                 f"it got a traced array of {self.dtype}{list(self.shape)}."
             )
         return int(self.value)
@@ -304,7 +304,7 @@ class Array(Methods):
 
     def __array__(self, *_: Any, **__: Any) -> NDArray:
         raise DTypeError(
-            f"NumPy asked for the numbers of a traced array{describe(_user_frame())}, "
+            f"NumPy asked for the numbers of a traced array{describe(user_frame())}, "
             "and its derivative would be lost; use the function in glassnet.numpy (stack([...]) puts "
             "traced values into an array), or x.value for the numbers alone."
         )
@@ -323,7 +323,7 @@ def apply(op: Op, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any
         return op.value(np, *inputs, **attributes)
     except (ValueError, TypeError, IndexError) as error:
         nodes = tuple(constant(x) for x in inputs)
-        raise _clear_error(error, op, nodes, attributes, _user_frame()) from None
+        raise clear_error(error, op, nodes, attributes, user_frame()) from None
 
 
 def _as_nodes(inputs: tuple[Any, ...]) -> tuple[Node, ...]:
@@ -347,7 +347,7 @@ def _as_nodes(inputs: tuple[Any, ...]) -> tuple[Node, ...]:
 
 def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -> Node:
     """A new node for `op`; errors of shape or dtype gain the user's line."""
-    source = _user_frame()
+    source = user_frame()
     if not _depth.get():
         raise LeakError(
             f"A traced array was used after its transform had ended{describe(source)}; "
@@ -362,7 +362,7 @@ def make_node(op: Op, inputs: tuple[Node, ...], attributes: Mapping[str, Any]) -
             values.append(node.value)
         value = np.asarray(op.value(np, *values, **attributes))
     except (ValueError, TypeError, IndexError) as error:
-        raise _clear_error(error, op, inputs, attributes, source) from None
+        raise clear_error(error, op, inputs, attributes, source) from None
     return Node(op, inputs, attributes, value.shape, value.dtype, value, source)
 
 
@@ -370,32 +370,7 @@ def record(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any], value: 
     """The result of `op` as a new node whose value is known already, or whose shape alone is."""
     nodes = tuple(as_array(x).node for x in inputs)
     shape, dtype = op.infer(*nodes, **attributes) if value is None else (value.shape, value.dtype)
-    return Array(Node(op, nodes, attributes, shape, dtype, value, _user_frame()))
-
-
-def _clear_error(
-    error: Exception, op: Op, inputs: Sequence[Node], attributes: Mapping[str, Any], source: Source | None
-) -> GlassnetError:
-    # The shape rule speaks more clearly than NumPy: where it complains as well, its sentence is taken.
-    try:
-        signature(op.value).bind(np, *inputs, **attributes)
-    except TypeError as misuse:
-        return DTypeError(f"{op.name} takes {_arguments(op)}: {misuse}{describe(source)}.")
-    kind: type[GlassnetError] = DTypeError if isinstance(error, TypeError) else ShapeError
-    sentence = f"{op.name} failed: {error}"
-    if isinstance(error, GlassnetError):  # a value rule that speaks for itself
-        kind, sentence = type(error), str(error)
-    try:
-        op.infer(*inputs, **attributes)
-    except GlassnetError as clear:
-        kind, sentence = type(clear), str(clear)
-    return kind(f"{sentence.rstrip('.')}{describe(source)}.")
-
-
-def _arguments(op: Op) -> str:
-    # The arguments of an op's value rule, without the namespace that comes first: "(x, y, *, slope)".
-    form = signature(op.value)
-    return str(form.replace(parameters=list(form.parameters.values())[1:], return_annotation=form.empty))
+    return Array(Node(op, nodes, attributes, shape, dtype, value, user_frame()))
 
 
 def constant(value: Any) -> Node:
@@ -434,7 +409,7 @@ def tracing() -> Generator[None]:
     try:
         yield
     except (ShapeError, DTypeError) as error:
-        place = describe(_raised_from(error))
+        place = describe(raised_from(error))
         if place and " (line " not in str(error):
             error.args = (f"{str(error).rstrip('.')}{place}.",)
         raise
@@ -476,32 +451,3 @@ def reader() -> Callable[[Node], Any]:
 
 def _value_or_array(node: Node) -> Any:
     return Array(node) if node.value is None else node.value
-
-
-def _raised_from(error: Exception) -> Source | None:
-    """The innermost frame outside glassnet that an error has passed through."""
-    found = None
-    trail = error.__traceback__
-    while trail is not None:
-        module = trail.tb_frame.f_globals.get("__name__", "")
-        if module != "contextlib" and module[:9] != "glassnet.":
-            found = trail.tb_frame.f_code, trail.tb_lasti
-        trail = trail.tb_next
-    return found
-
-
-def _calls_without(frame: FrameType, name: str) -> bool:
-    # True where the frame is in a call and its code nowhere speaks of `name`.
-    code = frame.f_code
-    calling = opname[code.co_code[frame.f_lasti]].startswith(("CALL", "PRECALL"))
-    return calling and name not in (*code.co_names, *code.co_varnames, *code.co_freevars)
-
-
-def _user_frame() -> Source | None:
-    """The innermost frame outside glassnet; resolved to a line only when printed."""
-    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        if frame.f_globals.get("__name__", "")[:9] != "glassnet.":
-            return frame.f_code, frame.f_lasti
-        frame = frame.f_back
-    return None

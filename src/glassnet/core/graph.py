@@ -93,6 +93,11 @@ class Node:
         return f"<{self.op.name} {self.dtype}{list(self.shape)}>"
 
 
+def newest() -> int:
+    """A serial number that all nodes made so far are below and all that are made from now on are above."""
+    return next(_serials)
+
+
 def ancestors(outputs: Iterable[Node], oldest: int = 0, stop: Iterable[Node] = ()) -> list[Node]:
     """Every node that `outputs` are made from (themselves included), in topological order.
 

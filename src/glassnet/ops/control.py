@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import FLOAT64, DType
-from glassnet.core.graph import Graph, Node
+from glassnet.core.dtype import DType
+from glassnet.core.graph import Graph, Node, newest
 from glassnet.core.op import Enclosing, Formula, Op
 from glassnet.core.registry import register
 from glassnet.core.shape import Shape
@@ -136,7 +136,7 @@ _while = register(
 
 def _repeat(again: Callable[[Leaves], Any], step: Callable[[Leaves], Leaves], init: Leaves) -> Leaves:
     with tracing():
-        oldest = placeholder((), FLOAT64).node.serial
+        oldest = newest()
         carry = [placeholder(np.shape(x), x.dtype) for x in init]
         results = [as_array(x) for x in (again(list(carry)), *step(list(carry)))]
         both, outside = enclose([x.node for x in carry], [x.node for x in results], oldest)
@@ -222,14 +222,25 @@ def _branch(
     branch: Callable[..., Any], operands: tuple[Any, ...], gate: Callable[[Any], Any]
 ) -> tuple[Leaves, Structure]:
     # The results with a gate before every operand, and before all that the branch reads from outside.
-    leaves, form = flatten(list(operands))
-    oldest = placeholder((), FLOAT64).node.serial
+    _, out_form, inputs, body = _enclosed_call(lambda call: branch(*call), list(operands))
+    return body.apply([gate(x) for x in inputs]), out_form
+
+
+def _enclosed_call(
+    f: Callable[[Any], Any], arguments: Any
+) -> tuple[list[Node], Structure, list[Array], Graph]:
+    """`f` of a tree of arguments as a graph: results and their form, the graph's inputs, and the graph.
+
+    The inputs are the traced arguments and whatever traced `f` reads from outside.
+    """
+    leaves, form = flatten(arguments)
+    oldest = newest()
     call = [variable(x) if type(x) is Array else x for x in leaves]
-    results, out_form = flatten(branch(*unflatten(form, call)))
+    results, out_form = flatten(f(unflatten(form, call)))
     nodes = [as_array(x).node for x in results]
     moved = [(x, fresh.node) for x, fresh in zip(leaves, call, strict=True) if type(x) is Array]
     body, outside = enclose([fresh for _, fresh in moved], nodes, oldest)
-    return body.apply([gate(x) for x in (*(x for x, _ in moved), *outside)]), out_form
+    return nodes, out_form, [*(x for x, _ in moved), *outside], body
 
 
 def _open_where(predicate: Any, x: Any, holds: bool = True) -> Any:
@@ -311,22 +322,17 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, form = flatten([list(args), kwargs])
         if not is_tracing():
             return f(*args, **kwargs)
         with tracing():
-            oldest = placeholder((), FLOAT64).node.serial
-            call = [variable(x) if type(x) is Array else x for x in leaves]
-            positional, named = unflatten(form, call)
-            results, out_form = flatten(f(*positional, **named))
-            nodes = [as_array(x).node for x in results]
-            moved = [(x, fresh.node) for x, fresh in zip(leaves, call, strict=True) if type(x) is Array]
-            body, outside = enclose([fresh for _, fresh in moved], nodes, oldest)
+            nodes, out_form, inputs, body = _enclosed_call(
+                lambda call: f(*call[0], **call[1]), [list(args), kwargs]
+            )
         if not nodes:
             return unflatten(out_form, [])
         known = all(node.value is not None for node in nodes)
         value = lay_flat(np, [node.value for node in nodes]) if known else None
-        packed = record(_checkpoint, [*(x for x, _ in moved), *outside], {"body": body}, value)
+        packed = record(_checkpoint, inputs, {"body": body}, value)
         return unflatten(out_form, unpack(packed, body.outputs, ()))
 
     return wrapped

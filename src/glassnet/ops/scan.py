@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import FLOAT64, DType
-from glassnet.core.graph import Graph, Node
+from glassnet.core.dtype import DType
+from glassnet.core.graph import Graph, Node, newest
 from glassnet.core.op import Enclosing, Formula, Op
 from glassnet.core.registry import register
 from glassnet.core.shape import Shape
@@ -179,7 +179,7 @@ def _loop(
     """The last carry, the carries after each step (if asked to keep them) and the outputs of each step."""
     count = len(init)
     with tracing():
-        oldest = placeholder((), FLOAT64).node.serial
+        oldest = newest()
         carry = [placeholder(np.shape(x), x.dtype) for x in init]
         row = [placeholder(np.shape(x)[1:], x.dtype) for x in xs]
         after, ys = step(carry, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import hypothesis
@@ -11,8 +12,9 @@ import pytest
 import glassnet as gn
 import glassnet.numpy as gnp
 
-# Deadlines measure the machine, not the code.
-hypothesis.settings.register_profile("ci", deadline=None)
+# Deadlines measure the machine, not the code. Continuous integration tries the same examples every time; at
+# home each run tries new ones.
+hypothesis.settings.register_profile("ci", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("ci")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 import glassnet as gn
@@ -56,8 +56,12 @@ def build(lines: list[str], *, named: bool) -> Callable[..., object]:
 @given(statements(), st.booleans())
 def test_the_printed_formula_gives_the_engines_gradient(read, lines: list[str], named: bool) -> None:
     f = build(lines, named=named)
-    with np.errstate(over="ignore", invalid="ignore"):
-        expected = gn.grad(f, wrt=("x", "y"))(*POINT.values())
+    try:
+        # NOTE a slope may be finite, or 0, where a value on the way overflows; the point is out of the domain.
+        with np.errstate(all="raise", under="ignore"):
+            expected = gn.grad(f, wrt=("x", "y"))(*POINT.values())
+    except FloatingPointError:
+        reject()
     assume(all(abs(slope) < 1e6 for slope in expected))
     derivation = gn.derive(f, at=POINT)
     for partial, slope in zip(derivation.partials.values(), expected, strict=True):

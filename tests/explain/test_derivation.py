@@ -57,7 +57,7 @@ def build(lines: list[str], *, named: bool) -> Callable[..., object]:
 def test_the_printed_formula_gives_the_engines_gradient(read, lines: list[str], named: bool) -> None:
     f = build(lines, named=named)
     try:
-        # NOTE a slope may be finite, or 0, where a value on the way overflows; the point is out of the domain.
+        # NOTE a slope may be finite, or 0, where a value on the way overflows: a point out of the domain.
         with np.errstate(all="raise", under="ignore"):
             expected = gn.grad(f, wrt=("x", "y"))(*POINT.values())
     except FloatingPointError:

@@ -19,7 +19,18 @@ from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
 from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
 from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import F64, Buffer, Builder, Function, Index, Operand, Position, Type, Value
+from glassnet.compiler.loop_ir import (
+    F64,
+    Buffer,
+    Builder,
+    Function,
+    Index,
+    IndexLike,
+    Operand,
+    Position,
+    Type,
+    Value,
+)
 from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.forward import forward
@@ -34,12 +45,14 @@ from glassnet.errors import UncompilableError
 class _Arguments:
     """What the native function is called with, in this order, behind the arena."""
 
-    x: Buffer
-    target: Buffer
+    columns: list[Buffer]
     order: Buffer
     words: Buffer
     rows: Value
-    steps: Value
+    steps: Value  # of a whole epoch
+    first_step: Value
+    end_step: Value
+    shuffles: Value  # 1 where the call begins an epoch, else 0
     first_epoch: Value
     epochs: Value
     stream: Value
@@ -54,6 +67,7 @@ class EpochMemory:
     size: int
     carried: list[Storage]
     rate: Storage
+    count: Storage
     constants: list[tuple[Storage, list[float]]]
 
     def to_json(self) -> bytes:
@@ -68,6 +82,7 @@ class EpochMemory:
             document["size"],
             [_storage(entry) for entry in document["carried"]],
             _storage(document["rate"]),
+            _storage(document["count"]),
             [(_storage(entry), values) for entry, values in document["constants"]],
         )
 
@@ -91,8 +106,10 @@ class EpochProgram:
         self.plan: Plan = plan_graph(step.graph, b, cpu, fixed=batch, overwrites=overwrites)
         self._cpu, self._once = cpu, gathered_once
         storages = [self.plan.storage(node) for node in self.plan.graph.inputs]
-        self.x, self.target = storages[step.carried : step.carried + 2]
-        self.weight = storages[step.carried + 2] if step.weighted else None
+        end = step.carried + step.data
+        self.columns = storages[step.carried : end]
+        self.weight = storages[end] if step.weighted else None
+        self.numbers = storages[-3] if step.numbered else None
         self.count, self.rate = storages[-2:]
         self.loss = self.plan.storage(self.plan.graph.outputs[0])
         self.total = b.buffer("total", "f64", 1)
@@ -100,44 +117,43 @@ class EpochProgram:
         arena_size = finish_memory(b, lifetimes)
         self.loops: Function = forward(b.finish(b.load(self.total, 0)), lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
-        self.memory = EpochMemory(arena_size, storages[: step.carried], self.rate, constants)
+        self.memory = EpochMemory(arena_size, storages[: step.carried], self.rate, self.count, constants)
 
     def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
         def pointer(name: str, element: str) -> Buffer:
             return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
 
+        names = ("rows", "steps", "first_step", "end_step", "shuffles", "first_epoch", "epochs")
         arguments = _Arguments(
-            pointer("data_x", self.x.buffer.element),
-            pointer("data_target", self.target.buffer.element),
+            [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
             pointer("order", "i32"),
             pointer("words", "i32"),
-            *(
-                b.argument(name)
-                for name in ("rows", "steps", "first_epoch", "epochs", "stream", "key0", "key1")
-            ),
+            *(b.argument(name) for name in (*names, "stream", "key0", "key1")),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         if self._once:
-            self._gather(b, arguments, 0)
+            self._gather(b, arguments, 0, arguments.first_epoch)
 
         def while_finite(total: Operand) -> None:
             # a loss that is not finite stops the run: what is left of its epoch, and the epochs behind it
             b.go_on_if(b.compare("lt", b.abs(total), b.constant(math.inf, F64)))
 
         def epoch(e: Position) -> None:
-            if not self._once:
-                self._shuffle(b, arguments, b.iadd(arguments.first_epoch, b.value_of(e)))
+            number = b.iadd(arguments.first_epoch, b.value_of(e))
             b.store(self.total, 0, b.zero(F64))
             if self._once:
-                step(0)
+                step(0, number)
             else:
-                b.loop(0, arguments.steps, 1, step)
+                b.loop(0, arguments.shuffles, 1, lambda _: self._shuffle(b, arguments, number))
+                b.loop(arguments.first_step, arguments.end_step, 1, lambda s: step(s, number))
                 while_finite(b.load(self.total, 0))
 
-        def step(s: Position) -> None:
+        def step(s: Position, epoch: Value) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
             if not self._once:
-                self._gather(b, arguments, s)
+                self._gather(b, arguments, s, epoch)
+            elif self.numbers:
+                b.loop(0, self.step.batch_size, 1, lambda r: self._number(b, arguments, r, r, epoch))
             lifetimes.update(self.plan.lower(b, self._cpu))
             loss = b.load(self.loss.buffer, 0)
             total = b.add(b.load(self.total, 0), loss if loss.type == F64 else b.fpext(loss, "f64"))
@@ -157,7 +173,16 @@ class EpochProgram:
             padding = b.isub(b.imul(arguments.steps, self.step.batch_size), rows)
             b.loop(0, padding, 1, lambda t: b.store(order, t + Index.of(rows), b.load(order, t)))
 
-    def _gather(self, b: Builder, arguments: _Arguments, s: Position) -> None:
+    def _number(
+        self, b: Builder, arguments: _Arguments, place: IndexLike, r: Position, epoch: Operand
+    ) -> None:
+        """Writes the number of an example in the run, which its random numbers belong to."""
+        assert self.numbers is not None  # asked by the caller
+        before = b.imul(epoch, b.imul(arguments.steps, self.step.batch_size))
+        number = b.trunc(b.iadd(before, b.value_of(place)), "i32")
+        b.store(self.numbers.buffer, r, number)
+
+    def _gather(self, b: Builder, arguments: _Arguments, s: Position, epoch: Operand) -> None:
         """Copies the rows of batch `s` into the arena."""
 
         def row(r: Position) -> None:
@@ -165,8 +190,10 @@ class EpochProgram:
             source = (
                 Index.of(b.sext(b.load(arguments.order, place), "i64")) if not self._once else Index.of(r)
             )
-            self._copy_row(b, arguments.x, self.x, source, r)
-            self._copy_row(b, arguments.target, self.target, source, r)
+            for given, column in zip(arguments.columns, self.columns, strict=True):
+                self._copy_row(b, given, column, source, r)
+            if self.numbers and not self._once:
+                self._number(b, arguments, place, r, epoch)
             if self.weight:
                 inside = b.compare("lt", b.value_of(place), arguments.rows)
                 one = Type(self.weight.buffer.element)
@@ -201,7 +228,7 @@ def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[Nativ
     key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {step.graph.signature()}"
     content, from_cache = cached(key, cpu, make)
     end = 8 + int.from_bytes(content[:8], "little")
-    pointers, numbers = [ctypes.c_void_p] * 5, [ctypes.c_int64] * 7
+    pointers, numbers = [ctypes.c_void_p] * (3 + step.data), [ctypes.c_int64] * 10
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), EpochMemory.from_json(content[8:end])
 
@@ -227,25 +254,30 @@ class CompiledRunner:
     ) -> None:
         require_native()
         start = perf_counter()
-        rows = len(data.x)
-        if rows >= 2**31 - step.batch_size:
-            raise UncompilableError(f"{rows} rows are more than a compiled shuffle counts.")
-        if data.key is None and rows != step.batch_size:
+        if data.key is None and data.rows != step.batch_size:
             raise UncompilableError("rows in a fixed order are compiled for one full batch only.")
-        self._data, self._step = data, step
+        self._step = step
         self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu())
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
-        self.steps_per_epoch = -(-rows // step.batch_size)
         self._arena = Arena(memory.size)
-        self._carried, self._rate = memory.carried, memory.rate
+        self._carried, self._rate, self._count = memory.carried, memory.rate, memory.count
         for storage, values in memory.constants:
             self._arena.write(storage, np.array(values))
         for storage, array in zip(memory.carried, carried, strict=True):
             self._arena.write(storage, array)
-        self._order = np.arange(rows + step.batch_size, dtype=np.int32)
-        self._words = np.empty(-(-rows // 4) * 4, np.int32)
+        self.feed(data)
         self.learning_rate = learning_rate
+
+    def feed(self, data: TrainingData) -> None:
+        """Takes other rows of the same form for the epochs to come; the carried arrays stay."""
+        rows, batch_size = data.rows, self._step.batch_size
+        if rows >= 2**31 - batch_size:
+            raise UncompilableError(f"{rows} rows are more than a compiled shuffle counts.")
+        self._data = data
+        self.steps_per_epoch = -(-rows // batch_size)
+        self._order = np.arange(rows + batch_size, dtype=np.int32)
+        self._words = np.empty(-(-rows // 4) * 4, np.int32)
 
     @property
     def learning_rate(self) -> float:
@@ -257,6 +289,11 @@ class CompiledRunner:
         self._learning_rate = rate
         self._arena.write(self._rate, np.asarray(rate))
 
+    @property
+    def steps_taken(self) -> int:
+        """The number of steps so far; the last one is where a run that diverged ended."""
+        return int(self._arena.read(self._count, ()))
+
     def read(self, count: int) -> list[NDArray]:
         """Copies of the first `count` carried arrays."""
         shapes = [node.shape for node in self._step.graph.inputs[:count]]
@@ -267,20 +304,31 @@ class CompiledRunner:
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
+        return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
+
+    def run_steps(self, epoch: int, first: int, count: int) -> float:
+        """Trains for some steps of an epoch in one native call; their mean loss."""
+        end, size = min(first + count, self.steps_per_epoch), self._step.batch_size
+        return self._call(epoch, 1, first, end) / (min(end * size, self._data.rows) - first * size)
+
+    def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
+        """The native call; the sum of the losses of the last epoch's rows."""
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         total = self._native(
             self._arena.address,
-            data.x.ctypes.data,
-            data.target.ctypes.data,
+            *(column.ctypes.data for column in data.columns),
             self._order.ctypes.data,
             self._words.ctypes.data,
-            len(data.x),
+            data.rows,
             self.steps_per_epoch,
+            first_step,
+            end_step,
+            int(first_step == 0),
             first_epoch,
             epochs,
             stream,
             *words,
         )
         assert isinstance(total, float)  # the function returns an f64
-        return total / len(data.x)
+        return total

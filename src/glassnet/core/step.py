@@ -1,11 +1,14 @@
 """The training step as a graph: what is carried from step to step, what comes with each batch.
 
-    inputs    carried (parameters, optimiser state) | x | target | weight? | step | learning_rate
+    inputs    carried | data | weight? | numbers? | step | learning_rate
     outputs   loss_sum | carried after the step
 
-Whoever runs it (the interpreter, the compiler) feeds the carried outputs back and gathers the batches. The
-short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch size serves
-every step; `weight` is an input only where it is needed.
+What is carried are the parameters, the state of the optimiser, and the statistics that layers keep. `data` are the columns of the batch: the parts of x, of the target, and the importance of each row if it has
+one. Whoever runs the step (the interpreter, the compiler) feeds the carried outputs back and gathers the
+batches. The short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch
+size serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of
+the run, the filling included: place in the epoch + epoch * steps * batch size; it is an input only where the
+step draws random numbers.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ class StepGraph:
 
     graph: Graph
     carried: int
+    data: int
     batch_size: int
     weighted: bool
+    numbered: bool = False
 
     def __post_init__(self) -> None:
-        expected = self.carried + 4 + self.weighted
+        expected = self.carried + self.data + self.weighted + self.numbered + 2
         if len(self.graph.inputs) != expected or len(self.graph.outputs) != 1 + self.carried:
             raise VerificationError(
                 f"A step of {self.carried} carried arrays has {expected} inputs and {1 + self.carried} "
@@ -39,14 +44,18 @@ class StepGraph:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The rows that a run reads: x (rows, ...), target (rows, ...), and the key of its shuffles.
+    """The columns that a run reads, each (rows, ...), and the key of its shuffles.
 
     `key` is None for a run in the given order (the full batch, where the order changes nothing).
     """
 
-    x: NDArray
-    target: NDArray
+    columns: tuple[NDArray, ...]
     key: Key | None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.columns[0])
 
 
 class Runner(Protocol):
@@ -55,6 +64,11 @@ class Runner(Protocol):
     steps_per_epoch: int
     compile_seconds: float
     from_cache: bool
+
+    @property
+    def steps_taken(self) -> int:
+        """The number of steps so far; the last one is where a run that diverged ended."""
+        ...
 
     @property
     def learning_rate(self) -> float:
@@ -66,6 +80,14 @@ class Runner(Protocol):
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""
+        ...
+
+    def run_steps(self, epoch: int, first: int, count: int) -> float:
+        """Trains for some steps of an epoch, which begins with its step 0; their mean loss, as in `run`."""
+        ...
+
+    def feed(self, data: TrainingData) -> None:
+        """Takes other rows of the same form for the epochs to come; the carried arrays stay."""
         ...
 
     def read(self, count: int) -> list[NDArray]:

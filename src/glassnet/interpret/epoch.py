@@ -21,43 +21,59 @@ class ReferenceRunner:
     def __init__(
         self, step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float
     ) -> None:
-        self._step, self._data = step, data
+        self._step = step
         self._carried = list(carried)
         self.learning_rate = learning_rate
         self.steps_taken = 0
-        self.steps_per_epoch = -(-len(data.x) // step.batch_size)
+        self._order = np.arange(0)
+        self.feed(data)
+
+    def feed(self, data: TrainingData) -> None:
+        """Takes other rows of the same form for the epochs to come."""
+        self._data = data
+        self.steps_per_epoch = -(-data.rows // self._step.batch_size)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; stops where it is not finite."""
         loss = math.nan
         for epoch in range(first_epoch, first_epoch + epochs):
-            loss = self._run_epoch(epoch)
+            loss = self.run_steps(epoch, 0, self.steps_per_epoch)
             if not math.isfinite(loss):
                 break
         return loss
+
+    def run_steps(self, epoch: int, first: int, count: int) -> float:
+        """Trains for some steps of an epoch and returns their mean loss; stops where it is not finite."""
+        data, step, rows = self._data, self._step, self._data.rows
+        if first == 0:
+            self._order = self._shuffled(epoch)
+        dtype = step.graph.inputs[-1].dtype
+        padded = self.steps_per_epoch * step.batch_size
+        total, end = 0.0, min(first + count, self.steps_per_epoch) * step.batch_size
+        for start in range(first * step.batch_size, end, step.batch_size):
+            self.steps_taken += 1
+            places = np.arange(start, start + step.batch_size)
+            batch = self._order[places]
+            inputs = [*self._carried, *(column[batch] for column in data.columns)]
+            if step.weighted:
+                inputs.append((places < rows).astype(dtype))
+            if step.numbered:
+                inputs.append((places + epoch * padded).astype(np.int32))  # NOTE wraps round after 2^32
+            inputs += [dtype.type(self.steps_taken), dtype.type(self.learning_rate)]
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the loss tells
+                loss, *self._carried = interpret(step.graph, inputs)
+            total += float(loss)
+            if not math.isfinite(total):
+                break
+        return total / (min(end, rows) - first * step.batch_size)
 
     def read(self, count: int) -> list[NDArray]:
         """Copies of the first `count` carried arrays."""
         return [np.array(array) for array in self._carried[:count]]
 
-    def _run_epoch(self, epoch: int) -> float:
-        data, size = self._data, self._step.batch_size
-        rows = len(data.x)
-        order = np.arange(rows) if data.key is None else permutation(data.key.at(epoch), rows)
+    def _shuffled(self, epoch: int) -> NDArray:
+        """The order of an epoch, filled up to whole batches."""
+        data = self._data
+        order = np.arange(data.rows) if data.key is None else permutation(data.key.at(epoch), data.rows)
         # NOTE the padding repeats the first rows of the epoch: any valid rows would do, their weight is 0.
-        order = np.concatenate([order, order[: self.steps_per_epoch * size - rows]])
-        dtype = self._step.graph.inputs[-1].dtype
-        total = 0.0
-        for start in range(0, len(order), size):
-            self.steps_taken += 1
-            batch = order[start : start + size]
-            inputs = [*self._carried, data.x[batch], data.target[batch]]
-            if self._step.weighted:
-                inputs.append((np.arange(start, start + size) < rows).astype(dtype))
-            inputs += [dtype.type(self.steps_taken), dtype.type(self.learning_rate)]
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the loss tells
-                loss, *self._carried = interpret(self._step.graph, inputs)
-            total += float(loss)
-            if not math.isfinite(total):
-                break
-        return total / rows
+        return np.resize(order, self.steps_per_epoch * self._step.batch_size)

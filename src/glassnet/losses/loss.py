@@ -1,4 +1,4 @@
-"""The losses: each a divergence of ONE example, its link to an output activation, and what it is for.
+"""What every loss is: a divergence of ONE example, its link to an output activation, and what it is for.
 
 A cross-entropy is computed from z, fused with the activation that makes probabilities of z (its link):
 softmax or sigmoid. No digits are lost, and delta = dDiv/dz is the difference p - d.
@@ -6,109 +6,131 @@ softmax or sigmoid. No digits are lost, and delta = dDiv/dz is the difference p 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
-import glassnet.numpy as gnp
-from glassnet.errors import ConfigurationError, ShapeError
+from glassnet.core.document import is_default
+from glassnet.errors import ConfigurationError, ModelFileError
+
+TARGETS = ("classes", "binary", "signs", "distribution", "counts", "values")
+
+_CLASSES: dict[str, type[Loss]] = {}
+_defaults: dict[str, Loss] = {}
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A divergence Div(prediction, target) of one example; a batch takes the mean over its examples.
+class Loss(ABC):
+    """A divergence Div(prediction, target) of one example; a batch takes the mean (or sum) of its examples.
 
-    `link` is the output activation that the divergence contains: what it takes is z then, else y.
+    Subclasses are frozen dataclasses whose fields are the options, each with a default. They say:
 
-    >>> LOSSES["cross_entropy"].link
-    'softmax'
+    - `name`, under which they are registered;
+    - `link`, the output activation that the divergence contains ("softmax", "sigmoid"): what it takes is z
+      then; None where it takes y;
+    - `task`, "classification" or "regression";
+    - `targets`, what a target is: "classes" (an index, or a distribution over the last axis), "binary"
+      (probabilities in [0, 1], element by element), "signs" (two classes, -1 and +1), "distribution" (rows
+      that sum to 1), "counts" (>= 0) or "values";
+    - `formula`.
+
+    Raises ConfigurationError for a subclass with a name that another loss has.
+
+    >>> [loss.name for loss in LOSSES.values() if loss.link == "softmax"]
+    ['cross_entropy', 'kl_divergence', 'focal']
     """
 
-    name: str
-    divergence: Callable[[Any, Any], Any]
-    link: str | None
-    task: str  # "classification" or "regression"
-    formula: str
+    name: ClassVar[str]
+    link: ClassVar[str | None] = None
+    task: ClassVar[str] = "regression"
+    targets: ClassVar[str] = "values"
+    formula: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in vars(cls):
+            return
+        known = _CLASSES.get(cls.name, cls)
+        # A class defined once more, in a notebook say, takes its own place.
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ConfigurationError(
+                f"The loss {cls.__name__} has the name {cls.name!r}, which is that of {known.__qualname__}; "
+                "give it another."
+            )
+        if cls.targets not in TARGETS:
+            raise ConfigurationError(
+                f"The loss {cls.__name__} says targets={cls.targets!r}; it takes one of {', '.join(TARGETS)}."
+            )
+        _CLASSES[cls.name] = cls
+        _defaults.pop(cls.name, None)
+
+    @abstractmethod
+    def divergence(self, prediction: Any, target: Any, mask: Any = None) -> Any:
+        """Div(prediction, target) of one example: a scalar.
+
+        Shapes: prediction (outputs,), or (..., outputs) with positions, over which the mean is taken; with a
+        mask (...) of 0 and 1, over those that count.
+        """
+
+    def to_document(self) -> str | dict[str, Any]:
+        """The loss as plain data: its name, with its options where one is not the default.
+
+        >>> gn.losses.Huber().to_document(), gn.losses.Huber(delta=2.0).to_document()
+        ('huber', {'name': 'huber', 'delta': 2.0})
+        """
+        options = {f.name: getattr(self, f.name) for f in fields(self)}
+        if all(is_default(self, option) for option in options):
+            return self.name
+        return {"name": self.name} | options
+
+    @staticmethod
+    def from_document(document: Any) -> Loss:
+        """The loss that `to_document` wrote; a ModelFileError for anything else.
+
+        >>> Loss.from_document({"name": "huber", "delta": 2.0})
+        Huber(delta=2.0)
+        """
+        options = dict(document) if isinstance(document, dict) else {"name": document}
+        name = options.pop("name", None)
+        if not isinstance(name, str) or name not in _CLASSES:
+            raise ModelFileError(
+                f"The model file has the loss {name!r}, which this glassnet does not know; "
+                f"it knows {', '.join(LOSSES)}."
+            )
+        try:
+            return _CLASSES[name](**options) if options else LOSSES[name]
+        except (TypeError, ConfigurationError) as error:
+            raise ModelFileError(f"The model file describes its loss {name} wrongly: {error}") from None
 
 
-def _same_shape(name: str, prediction: Any, target: Any) -> None:
-    # NOTE never broadcast here: (n,) against (n, 1) would silently compare everything with everything.
-    if prediction.shape != target.shape:
-        raise ShapeError(
-            f"{name} compares a prediction of shape {prediction.shape} with a target of shape "
-            f"{target.shape}; reshape the target to the shape of the prediction."
-        )
+class _Defaults(Mapping[str, Loss]):
+    """Every registered loss by name, its options at their defaults; made when first asked for."""
+
+    def __getitem__(self, name: str) -> Loss:
+        if name not in _defaults:
+            _defaults[name] = _CLASSES[name]()
+        return _defaults[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
 
 
-def half_squared_error(prediction: Any, target: Any) -> Any:
-    """1/2 sum_i (y_i - d_i)^2 of one example; delta = y - d.
-
-    Shapes: both (outputs,) -> scalar. Raises ShapeError when the shapes differ.
-
-    >>> float(half_squared_error(np.array([1.0, 2.0]), np.array([0.0, 0.0])))
-    2.5
-    """
-    _same_shape("half_squared_error", prediction, target)
-    return 0.5 * gnp.sum(gnp.square(prediction - target))
-
-
-def mean_squared_error(prediction: Any, target: Any) -> Any:
-    """1/n sum_i (y_i - d_i)^2 over the n outputs of one example; delta = 2 (y - d) / n.
-
-    Shapes: both (outputs,) -> scalar. Raises ShapeError when the shapes differ.
-
-    >>> float(mean_squared_error(np.array([1.0, 2.0]), np.array([0.0, 0.0])))
-    2.5
-    """
-    _same_shape("mean_squared_error", prediction, target)
-    return gnp.mean(gnp.square(prediction - target))
-
-
-def binary_cross_entropy(z: Any, target: Any) -> Any:
-    """-sum_i [(1 - d_i) log(1 - p_i) + d_i log p_i] with p = sigmoid(z); delta = p - d.
-
-    Shapes: z and target (outputs,) -> scalar; targets in [0, 1]. In nats. Raises ShapeError when they differ.
-
-    >>> round(float(binary_cross_entropy(np.array([0.0]), np.array([1.0]))), 6)
-    0.693147
-    """
-    _same_shape("binary_cross_entropy", z, target)
-    return gnp.sum(gnp.sigmoid_cross_entropy(z, target))
-
-
-def cross_entropy(z: Any, target: Any) -> Any:
-    """-sum_i d_i log p_i with p = softmax(z); delta = p - d for a target distribution d.
-
-    Shapes: z and target (classes,) -> scalar. In nats. Raises ShapeError when they differ.
-
-    >>> round(float(cross_entropy(np.zeros(2), np.array([0.0, 1.0]))), 6)
-    0.693147
-    """
-    _same_shape("cross_entropy", z, target)
-    return gnp.softmax_cross_entropy(z, target)
-
-
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        Loss("half_squared_error", half_squared_error, None, "regression", "1/2 sum (y - d)^2"),
-        Loss("mean_squared_error", mean_squared_error, None, "regression", "mean (y - d)^2"),
-        Loss(
-            "binary_cross_entropy",
-            binary_cross_entropy,
-            "sigmoid",
-            "classification",
-            "-sum [(1 - d) log(1 - p) + d log p]",
-        ),
-        Loss("cross_entropy", cross_entropy, "softmax", "classification", "-sum d log p"),
-    )
-}
+LOSSES: Mapping[str, Loss] = _Defaults()
 
 
 def resolve(loss: str | Loss) -> Loss:
-    """The loss of that name, or the loss itself."""
+    """The loss of that name, its options at their defaults, or the loss itself; else ConfigurationError.
+
+    >>> resolve("huber")
+    Huber(delta=1.0)
+    """
     if isinstance(loss, Loss):
         return loss
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise ConfigurationError(f"loss={loss!r} is not one of {', '.join(LOSSES)}.")
+        raise ConfigurationError(
+            f"loss={loss!r} is not one of {', '.join(LOSSES)}, nor a loss such as Huber(delta=2.0)."
+        )
     return LOSSES[loss]

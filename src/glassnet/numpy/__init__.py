@@ -14,6 +14,7 @@ from typing import Any
 from glassnet.core.dtype import BOOL, FLOAT32, FLOAT64, INT8, INT32, INT64, UINT64
 from glassnet.core.registry import missing
 from glassnet.numpy import linalg
+from glassnet.ops.across import batch_mean
 from glassnet.ops.activation import (
     elu,
     gelu,
@@ -301,6 +302,7 @@ __all__ = [
     "atleast_3d",
     "average",
     "avg_pool",
+    "batch_mean",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_or",

@@ -1,6 +1,7 @@
 """The declarations of all ops, one file a topic. Importing this package fills the registry."""
 
 from glassnet.ops import (
+    across,
     activation,
     arithmetic,
     arrangement,
@@ -36,6 +37,7 @@ from glassnet.ops import (
 )
 
 __all__ = [
+    "across",
     "activation",
     "arithmetic",
     "arrangement",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ from glassnet.core.random import Key, permutation
 from glassnet.core.tree import flatten
 from glassnet.errors import DataError
 from glassnet.execute import run
-from glassnet.train.composition import Composition, NestedParameters
-from glassnet.train.metrics import accuracy, mean_absolute_error, r2
+from glassnet.nn import Parameters
+from glassnet.train.composition import Composition
+from glassnet.train.metrics import Metric
 from glassnet.train.targets import Encoding
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.tracing import trace
+
+Model = tuple[Parameters, Parameters]  # parameters and statistics
 
 _PIECE_ROWS = 4096  # more rows are run piece by piece, so that memory stays bounded
 _GRAPHS_KEPT = 16  # one for each number of rows that was asked for
@@ -48,38 +51,46 @@ class Evaluator:
         self._composition = composition
         self._graphs: dict[Any, Graph] = {}
 
-    def output(self, parameters: NestedParameters, X: NDArray) -> NDArray:
-        """The outputs (rows, outputs), probabilities for a classifier, of rows X (rows, ...)."""
-        return self._run(self._composition.output, parameters, X)
+    def output(self, model: Model, X: NDArray) -> NDArray:
+        """The outputs (rows, ...), probabilities for a classifier, of rows X (rows, ...)."""
+        return self._run(self._composition.output, model, X)
+
+    def loss(self, model: Model, X: NDArray, target: NDArray, weight: NDArray | None = None) -> float:
+        """The mean divergence of the rows, weighted if weights are given."""
+        each = self._run(self._composition.divergence_in_use, model, X, target)
+        return float(np.average(each.astype(np.float64), weights=weight))
 
     def figures(
-        self, parameters: NestedParameters, X: NDArray, target: NDArray, encoding: Encoding
+        self,
+        model: Model,
+        X: NDArray,
+        target: NDArray,
+        encoding: Encoding,
+        metrics: Sequence[Metric],
+        weight: NDArray | None = None,
     ) -> dict[str, float]:
-        """The mean "loss", then "accuracy" for a classifier, or "r2" and "mean_absolute_error"."""
-        each = self._run(self._composition.divergence, parameters, X, target)
-        output = self.output(parameters, X)
-        figures = {"loss": float(np.mean(each, dtype=np.float64))}
-        if encoding.loss.task == "classification":
-            return figures | {"accuracy": accuracy(encoding.decode(output), encoding.labels(target))}
-        return figures | {
-            "r2": r2(output, target),
-            "mean_absolute_error": mean_absolute_error(output, target),
-        }
+        """The mean "loss", then each metric by its name."""
+        figures = {"loss": self.loss(model, X, target, weight)}
+        if metrics:
+            output = self.output(model, X)
+            for metric in metrics:
+                figures[metric.name] = encoding.measure(metric, output, target, weight)
+        return figures
 
-    def _run(self, of_one: Callable[..., Any], parameters: NestedParameters, *batch: NDArray) -> NDArray:
-        """`of_one(parameters, example...)` for all rows of a batch."""
-        leaves, _ = flatten(parameters)
+    def _run(self, of_one: Callable[..., Any], model: Model, *batch: NDArray) -> NDArray:
+        """`of_one(parameters, statistics, example...)` for all rows of a batch."""
+        leaves, _ = flatten(model)
         results: list[NDArray] = []
         for start in range(0, len(batch[0]), _PIECE_ROWS):
             piece = [array[start : start + _PIECE_ROWS] for array in batch]
-            results += run(self._graph(of_one, parameters, piece), [*leaves, *piece])
+            results += run(self._graph(of_one, model, piece), [*leaves, *piece])
         return np.concatenate(results)
 
-    def _graph(self, of_one: Callable[..., Any], parameters: NestedParameters, piece: list[NDArray]) -> Graph:
+    def _graph(self, of_one: Callable[..., Any], model: Model, piece: list[NDArray]) -> Graph:
         known = (of_one.__name__, *((array.shape, array.dtype) for array in piece))
         if known not in self._graphs:
             if len(self._graphs) >= _GRAPHS_KEPT:
                 self._graphs.clear()
-            of_many = vmap(of_one, in_axes=(None, *(0 for _ in piece)))
-            self._graphs[known], _ = trace(of_many, parameters, *piece)
+            of_many = vmap(of_one, in_axes=(None, None, *(0 for _ in piece)))
+            self._graphs[known], _ = trace(of_many, *model, *piece)
         return self._graphs[known]

@@ -1,17 +1,25 @@
 """What a training run tells: plain records, handed to every listener in the order in which things happen.
 
-A listener is any callable that takes one event. `Network.fit(..., progress=listener)` calls it between
-epochs, never inside one: the epoch itself is a single native call.
+A listener is any callable that takes one event. `fit` calls it between epochs, never inside one: the epoch
+itself is a single native call. Only a run with `steps_per_event` is divided further, and tells of batches.
 
     def print_loss(event):
         if isinstance(event, EpochFinished):
             print(event.epoch, event.loss)
+
+    net.fit(X, y, listeners=[print_loss])
+
+A listener that raises StopTraining ends the run after this epoch (or these batches); what was learnt stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+class StopTraining(Exception):  # noqa: N818 - no error: a listener's wish, with its reason as the text
+    """Raised by a listener to end the run; the text goes to `history.stopped`."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class RunStarted:
     """Sent once, after the training program exists: what will run, and what it took to make it ready."""
 
     epochs: int
-    steps_per_epoch: int
+    steps_per_epoch: int | None  # None where a source does not know its rows
     engine: str  # "compiled" or "interpreter"
     compile_seconds: float
     from_cache: bool
@@ -27,8 +35,29 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class EpochStarted:
+    """Sent before every epoch."""
+
+    epoch: int  # counts from 1
+    epochs: int
+
+
+@dataclass(frozen=True)
+class BatchesFinished:
+    """Sent inside an epoch after every `steps_per_event` batches, where the run was asked to tell them."""
+
+    epoch: int
+    step: int  # the last one finished in this epoch, counts from 1
+    steps: int
+    loss: float  # the mean over these batches
+
+
+@dataclass(frozen=True)
 class EpochFinished:
-    """Sent after every epoch; losses are means over the instances, the score is accuracy or R2."""
+    """Sent after every epoch; losses are means over the instances, the score is accuracy or R2.
+
+    `figures` has all that is known of the epoch by name, metrics included.
+    """
 
     epoch: int  # counts from 1
     epochs: int
@@ -37,6 +66,8 @@ class EpochFinished:
     validation_score: float | None
     score_name: str  # "accuracy" or "R2"
     seconds: float  # of this epoch's native call alone
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    learning_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,5 +83,5 @@ class RunFinished:
     failed: bool = False
 
 
-Event = RunStarted | EpochFinished | RunFinished
+Event = RunStarted | EpochStarted | BatchesFinished | EpochFinished | RunFinished
 Listener = Callable[[Event], None]

@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass
 class History:
-    """Losses are means over the instances of an epoch; the score is accuracy or R2 on the validation rows.
+    """What was measured after every epoch, by name: `figures["loss"]`, `figures["validation_accuracy"]`, ...
 
-    The training loss of an epoch is gathered while the parameters change; the validation loss is measured
-    at its end. `stopped` is None, or one sentence that says why the run ended early.
+    Losses are means over the instances of an epoch. The training loss is gathered while the parameters
+    change; everything else is measured at the epoch's end. `score_name` is the figure that says how good
+    the network is: accuracy or R2. `stopped` is None, or one sentence that says why the run ended early;
+    `best_epoch` is the epoch whose weights were brought back, if they were.
 
     >>> history = History("accuracy")
-    >>> history.add(0.5, 0.001, (0.4, 0.9))
+    >>> history.add({"loss": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}, 0.001)
     >>> print(history)
     1 epoch, loss 0.5 -> 0.5, validation accuracy 0.9
     """
 
     score_name: str
-    loss: list[float] = field(default_factory=list[float])
-    validation_loss: list[float] = field(default_factory=list[float])
-    validation_score: list[float] = field(default_factory=list[float])
+    figures: dict[str, list[float]] = field(default_factory=lambda: {"loss": []})
+    learning_rate: list[float] = field(default_factory=list[float])
     stopped: str | None = None
+    best_epoch: int | None = None
     engine: str = "compiled"
     compile_seconds: float = 0.0
     training_seconds: float = 0.0
+
+    @property
+    def loss(self) -> list[float]:
+        """The training loss of every epoch."""
+        return self.figures["loss"]
+
+    @property
+    def validation_loss(self) -> list[float]:
+        """The loss on the validation rows, empty without any."""
+        return self.figures.get("validation_loss", [])
+
+    @property
+    def validation_score(self) -> list[float]:
+        """Accuracy or R2 on the validation rows, empty without any."""
+        return self.figures.get(f"validation_{self.score_name.lower()}", [])
 
     @property
     def epochs(self) -> int:
         """The number of finished epochs."""
         return len(self.loss)
 
-    def add(self, loss: float, seconds: float, validation: tuple[float, float] | None) -> None:
-        """One more finished epoch; `validation` is the loss and the score on the validation rows."""
-        self.loss.append(loss)
+    def add(self, figures: Mapping[str, float], seconds: float, learning_rate: float = 0.0) -> None:
+        """One more finished epoch."""
+        for name, value in figures.items():
+            self.figures.setdefault(name, []).append(value)
         self.training_seconds += seconds
-        if validation:
-            self.validation_loss.append(validation[0])
-            self.validation_score.append(validation[1])
+        self.learning_rate.append(learning_rate)
+
+    def plot(self, *names: str) -> object:
+        """Draws figures against the epoch, by default the losses; the matplotlib figure.
+
+        Raises MissingExtraError where matplotlib is not installed, ConfigurationError for an unknown name.
+        """
+        from glassnet.train._matplotlib import plot_history  # noqa: PLC0415 - an optional extra
+
+        return plot_history(self.figures, names)
 
     def __str__(self) -> str:
         if not self.loss:

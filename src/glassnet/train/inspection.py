@@ -16,7 +16,10 @@ from glassnet.core.random import Key, bits
 from glassnet.core.tree import flatten, tree_map
 from glassnet.errors import ConfigurationError
 from glassnet.execute import function, run
-from glassnet.train.composition import Composition, NestedParameters
+from glassnet.nn import Parameters, Run
+from glassnet.nn.run import Record
+from glassnet.train.composition import Composition
+from glassnet.train.naming import named
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
@@ -28,10 +31,13 @@ _SHOWN = 4  # values at either end of a long row
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One layer on one example: z = W y_before + b, y = f(z), delta = dDiv/dz, each of shape (units,)."""
+    """One layer on one example: y its output; z = W y_before + b and delta = dDiv/dz where y = f(z).
+
+    A layer without a z of its own (pooling, a recurrent layer, a container) has z None and dDiv/dy as delta.
+    """
 
     name: str
-    z: NDArray
+    z: NDArray | None
     y: NDArray
     delta: NDArray
 
@@ -57,49 +63,60 @@ class Trace:
     def __str__(self) -> str:
         lines = [f"x = {_rows(self.x)[0]}"]
         for layer in self.layers:
-            z, y, delta = _rows(layer.z, layer.y, layer.delta)
             margin = " " * len(layer.name)
-            lines += [f"{layer.name}: z     = {z}", f"{margin}  y     = {y}", f"{margin}  delta = {delta}"]
+            if layer.z is None:
+                y, delta = _rows(layer.y, layer.delta)
+                lines += [f"{layer.name}: y       = {y}", f"{margin}  dloss/dy = {delta}"]
+            else:
+                z, y, delta = _rows(layer.z, layer.y, layer.delta)
+                lines += [
+                    f"{layer.name}: z     = {z}",
+                    f"{margin}  y     = {y}",
+                    f"{margin}  delta = {delta}",
+                ]
         lines += [f"loss = {self.loss:.6g}", f"dloss/dx = {_rows(self.input_gradient)[0]}"]
         return "\n".join(lines)
 
 
 def _rows(*rows: NDArray) -> list[str]:
-    """Rows of one length as text, column under column, the middle of long rows left out."""
-    table = np.stack(rows) + 0.0  # a negative zero says nothing here
+    """Arrays of one shape as text, column under column, the middle of long ones left out."""
+    table = np.stack([row.reshape(-1) for row in rows]) + 0.0  # a negative zero says nothing here
     text = np.array2string(table, precision=6, threshold=3 * _SHOWN, edgeitems=_SHOWN, max_line_width=1000)
-    return [f"[{line[2:].rstrip(']')}]" for line in text.splitlines()]  # each begins "[[" or " ["
+    lines = [f"[{line[2:].rstrip(']')}]" for line in text.splitlines()]  # each begins "[[" or " ["
+    if rows[0].ndim > 1:
+        lines = [f"{line} ({' x '.join(map(str, rows[0].shape))})" for line in lines]
+    return lines
 
 
 def trace_example(
-    composition: Composition, parameters: NestedParameters, x: NDArray, target: NDArray
+    composition: Composition, parameters: Parameters, statistics: Parameters, x: NDArray, target: NDArray
 ) -> Trace:
     """The forward and backward pass of one example, layer by layer.
 
     Where the loss contains the output activation, the divergence is taken from the last z, and the last y
     shows the activation all the same. Shapes: x as one row of X, target as one row of encoded targets.
     """
-    if target.dtype.kind == "i":
-        target = np.eye(composition.output_shape(x.shape)[0], dtype=x.dtype)[target]
-    forward: list[tuple[NDArray, NDArray]] = []
-    y = x
-    for layer, own in zip(composition.shown, parameters, strict=True):
-        z = layer.pre_activation(own, y)
-        y = layer.activate(z)
-        forward.append((np.asarray(z), np.asarray(y)))
+    run = Run(statistics=statistics)
+    composition.into_loss(parameters, x, run)
+    seen = {path: np.asarray(value) for path, value in run.record.seen.items()}
+    names = list(dict.fromkeys(composition.names))  # a shared layer is seen where it is used last
+    places = [(name, "z") if (name, "z") in seen else (name,) for name in names]
 
-    def divergence(probes: list[Any], x: Any, parameters: NestedParameters) -> Any:
-        for layer, own, probe in zip(composition.layers, parameters, probes, strict=True):
-            x = layer.activate(layer.pre_activation(own, x) + probe)
-        return composition.loss.divergence(x, target)
+    def divergence(probes: list[Any], x: Any, parameters: Parameters) -> Any:
+        added = dict(zip(places, probes, strict=True))
+        return composition.divergence(
+            parameters, x, target, Run(statistics=statistics, record=Record(probes=added))
+        )
 
-    probes = [np.zeros_like(z) for z, _ in forward]
+    probes = [np.zeros_like(seen[place]) for place in places]
     value, (deltas, x_bar, gradients) = value_and_grad(divergence, (0, 1, 2))(probes, x, parameters)
+    outputs = {name: seen[name,] for name in names}
+    outputs[names[-1]] = np.asarray(composition.link(outputs[names[-1]]))
     layers = (
-        LayerTrace(n, *zy, delta) for n, zy, delta in zip(composition.names, forward, deltas, strict=True)
+        LayerTrace(name, seen.get((name, "z")), outputs[name], delta)
+        for name, delta in zip(names, deltas, strict=True)
     )
-    named = dict(zip(composition.parameter_names(parameters), flatten(gradients)[0], strict=True))
-    return Trace(x, tuple(layers), float(value), x_bar, named)
+    return Trace(x, tuple(layers), float(value), x_bar, named(gradients))
 
 
 @dataclass(frozen=True)
@@ -120,28 +137,34 @@ class Certificate:
 
 
 def certify(
-    composition: Composition, parameters: NestedParameters, x: NDArray, target: NDArray, engine: str
+    composition: Composition,
+    parameters: Parameters,
+    statistics: Parameters,
+    x: NDArray,
+    target: NDArray,
+    engine: str,
 ) -> Certificate:
-    """Compares the gradient of the mean loss with differences of interpreted losses in float64.
+    """Compares the gradient of the loss with differences of interpreted losses in float64.
 
     Up to `CERTIFIED_ELEMENTS` elements of each parameter array are moved one at a time; an array's error is
     relative to its largest slope. Shapes: x (rows, ...), target (rows, ...).
     """
     leaves, _ = flatten(parameters)
-    graph, _ = trace(value_and_grad(composition.mean_loss), parameters, x, target)
+    kept, _ = flatten(statistics)
+    graph, _ = trace(value_and_grad(composition.loss_in_use), parameters, statistics, x, target)
     gradient, reason = function(graph, engine)
-    _, *got = gradient([*leaves, x, target])
-    wide = tree_map(lambda leaf: leaf.astype(FLOAT64), parameters)
+    _, *got = gradient([*leaves, *kept, x, target])
+    wide, wide_kept = (tree_map(lambda leaf: leaf.astype(FLOAT64), tree) for tree in (parameters, statistics))
     wide_x, wide_target = (
         array if array.dtype.kind == "i" else array.astype(FLOAT64) for array in (x, target)
     )
-    loss_graph, _ = trace(composition.mean_loss, wide, wide_x, wide_target)
+    loss_graph, _ = trace(composition.loss_in_use, wide, wide_kept, wide_x, wide_target)
     precise, _ = flatten(wide)
 
     def loss_at(index: int, element: int, offset: float) -> float:
         moved = precise[index].copy()
         moved.flat[element] += offset
-        inputs = [*precise[:index], moved, *precise[index + 1 :], wide_x, wide_target]
+        inputs = [*precise[:index], moved, *precise[index + 1 :], *flatten(wide_kept)[0], wide_x, wide_target]
         return float(run(loss_graph, inputs)[0])
 
     errors: list[float] = []
@@ -158,7 +181,7 @@ def certify(
     worst = int(np.argmax(errors))  # NOTE argmax takes a NaN for the largest, max() may pass over it
     return Certificate(
         errors[worst] if elements else np.nan,
-        composition.parameter_names(parameters)[worst],
+        list(named(parameters))[worst],
         len(x),
         elements,
         "interpreter" if reason else "compiled",

@@ -1,4 +1,4 @@
-"""The loop around the training program: epochs, validation between them, events, and how a run ends."""
+"""The loop around the training program: epochs, what is measured between them, events, and how a run ends."""
 
 from __future__ import annotations
 
@@ -6,84 +6,54 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from glassnet.core.dtype import NDArray
-from glassnet.core.step import Runner
+from glassnet.core.tree import flatten
 from glassnet.errors import ConfigurationError, DivergedError
-from glassnet.train.events import EpochFinished, Event, Listener, RunFinished, RunStarted
+from glassnet.train.evaluation import Model
+from glassnet.train.events import (
+    BatchesFinished,
+    EpochFinished,
+    EpochStarted,
+    Event,
+    Listener,
+    RunFinished,
+    RunStarted,
+    StopTraining,
+)
 from glassnet.train.history import History
+from glassnet.train.naming import parameter_names
+from glassnet.train.stopping import Standing, StoppingRule
+from glassnet.train.training import TrainingProgram
 
-Validation = Callable[[Sequence[NDArray]], tuple[float, float]]  # parameters -> (loss, score)
 
+@dataclass(frozen=True)
+class Measures:
+    """What the loop asks about a model after every epoch.
 
-class TrainingProgram:
-    """A compiled (or interpreted) training run over fixed data, epoch by epoch.
-
-    `run_epoch()` trains once over the data and returns the mean loss of the epoch; `run_epochs(n)` trains n
-    times in one native call and returns that of the last. The parameters live inside the program until
-    `parameters` is read. `reason` is None, or why the interpreter runs.
-
-    >>> net = gn.Network([gn.Dense(1)], loss="half_squared_error", dtype="float64", input_shape=1)
-    >>> net.parameters = {"dense_1.weight": [[0.0]], "dense_1.bias": [0.0]}
-    >>> program = net.training_program([[1.0]], [4.0], optimizer=gn.SGD(0.25))
-    >>> program.run_epoch(), program.run_epoch()
-    (8.0, 2.0)
+    `figures(model)` has what is measured besides the training loss, by name; `gradient_norm(model)` is that
+    of the loss over all training rows. `follow(figures)` is what the learning rate is multiplied by from
+    here on, 1 unless a plateau was reached.
     """
 
-    def __init__(
-        self, runner: Runner, parameter_count: int, first_epoch: int = 0, reason: str | None = None
-    ) -> None:
-        self._runner = runner
-        self._parameter_count = parameter_count
-        self.epochs_run = first_epoch
-        self.reason = reason
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The number of batches in an epoch, the short last one included."""
-        return self._runner.steps_per_epoch
-
-    @property
-    def compile_seconds(self) -> float:
-        """What making the program ready took."""
-        return self._runner.compile_seconds
-
-    @property
-    def from_cache(self) -> bool:
-        """True where the native code came from the object cache."""
-        return self._runner.from_cache
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the steps to come; assign another between epochs for a schedule of one's own."""
-        return self._runner.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        self._runner.learning_rate = rate
-
-    @property
-    def parameters(self) -> list[NDArray]:
-        """Copies of the parameter arrays as they are now."""
-        return self._runner.read(self._parameter_count)
-
-    def run_epoch(self) -> float:
-        """One epoch; the mean loss over its instances."""
-        return self.run_epochs(1)
-
-    def run_epochs(self, epochs: int) -> float:
-        """Several epochs in one call; the mean loss over the instances of the last."""
-        loss = self._runner.run(self.epochs_run, epochs)
-        self.epochs_run += epochs
-        return loss
+    figures: Callable[[Model], dict[str, float]]
+    gradient_norm: Callable[[Model], float]
+    follow: Callable[[dict[str, float]], float]
 
 
 @contextmanager
-def listening(progress: bool | Listener | None) -> Iterator[list[Listener]]:
-    """The listeners that `progress` stands for; a bar is taken down at the end, whatever happens."""
+def listening(
+    progress: bool | Listener | None, listeners: Sequence[Listener] = ()
+) -> Iterator[list[Listener]]:
+    """The listeners of a run, with that for which `progress` stands; a bar is taken down at the end."""
+    if not isinstance(listeners, (list, tuple)) or not all(callable(listener) for listener in listeners):
+        raise ConfigurationError(
+            f"fit got listeners={listeners!r}; it takes a list of functions of one event."
+        )
     if progress is None:
         progress = sys.stdout is not None and sys.stdout.isatty()
     if progress is True:
@@ -91,9 +61,9 @@ def listening(progress: bool | Listener | None) -> Iterator[list[Listener]]:
         from glassnet.train.progress import ProgressBar  # noqa: PLC0415
 
         with ProgressBar() as bar:
-            yield [bar]
+            yield [bar, *listeners]
     elif progress is False or callable(progress):
-        yield [progress] if progress else []
+        yield [*([progress] if progress else []), *listeners]
     else:
         raise ConfigurationError(
             f"fit got progress={progress!r}; it takes True, False, None or a function of one event."
@@ -104,11 +74,13 @@ def train(
     program: TrainingProgram,
     epochs: int,
     history: History,
-    keep: Callable[[Sequence[NDArray]], None],
-    validate: Validation | None,
+    keep: Callable[[Model], None],
+    measures: Measures,
     listeners: Sequence[Listener],
+    rules: Sequence[StoppingRule] = (),
+    steps_per_event: int | None = None,
 ) -> None:
-    """Runs `epochs`, filling `history`. After every finished epoch `keep` receives the parameters.
+    """Runs `epochs`, filling `history`. After every finished epoch `keep` receives the model.
 
     Ctrl-C ends the run after the last finished epoch, which is kept, and says so in `history.stopped`. A
     loss or a parameter that is not finite raises DivergedError; the epoch before it is kept.
@@ -121,41 +93,98 @@ def train(
     history.engine = "interpreter" if program.reason else "compiled"
     history.compile_seconds = program.compile_seconds
     made_ready = (program.compile_seconds, program.from_cache, program.reason)
+    watches = [rule.watch() for rule in rules]
+    best: Model | None = None
     diverged: DivergedError | None = None
+    begin = perf_counter()
     try:
         tell(RunStarted(epochs, program.steps_per_epoch, history.engine, *made_ready))
         for epoch in range(1, epochs + 1):
+            tell(EpochStarted(epoch, epochs))
+            before = program.steps_taken
             start = perf_counter()
-            loss = program.run_epoch()
+            loss = _run_epoch(program, epoch, steps_per_event, tell)
             seconds = perf_counter() - start
-            parameters = program.parameters
-            _refuse_divergence(loss, parameters, epoch)
-            validation = validate(parameters) if validate else None
-            keep(parameters)
-            history.add(loss, seconds, validation)
-            tell(
-                EpochFinished(epoch, epochs, loss, *(validation or (None, None)), history.score_name, seconds)
+            model = program.model
+            _refuse_divergence(loss, model, epoch, program.steps_taken - before)
+            figures = {"loss": loss} | measures.figures(model)
+            keep(model)
+            rate = program.learning_rate
+            history.add(figures, seconds, rate)
+            program.learning_rate = rate * measures.follow(figures)
+            tell(_finished(epoch, epochs, figures, history.score_name, seconds, rate))
+            standing = Standing(
+                epoch,
+                figures,
+                perf_counter() - begin,
+                flatten(model[0])[0],
+                lambda model=model: measures.gradient_norm(model),
             )
+            reasons = [reason for watch in watches if (reason := watch.look(standing))]
+            if epoch in [watch.best() for watch in watches]:
+                best, history.best_epoch = model, epoch
+            if reasons:
+                history.stopped = reasons[0]
+                break
     except KeyboardInterrupt:
         history.stopped = f"Interrupted: {_kept(history.epochs, epochs)}."
+    except StopTraining as wish:
+        keep(program.model)
+        history.stopped = str(wish) or f"A listener ended the run after epoch {history.epochs}."
     except DivergedError as error:
         history.stopped, diverged = str(error), error
+    if best is not None and not diverged:
+        keep(best)
     failed = diverged is not None
     tell(RunFinished(history.epochs, history.training_seconds, history.stopped, failed))
     if diverged:
         raise diverged
 
 
-def _refuse_divergence(loss: float, parameters: Sequence[NDArray], epoch: int) -> None:
+def _run_epoch(
+    program: TrainingProgram, epoch: int, steps_per_event: int | None, tell: Callable[[Event], None]
+) -> float:
+    if steps_per_event is None:
+        return program.run_epoch()
+    losses: list[float] = []
+    weights: list[int] = []
+    last = 0
+    for step, loss in program.run_batches(steps_per_event):
+        losses.append(loss)
+        weights.append(step - last)
+        last = step
+        tell(BatchesFinished(epoch, step, program.steps_per_epoch or step, loss))
+        if not math.isfinite(loss):
+            return loss
+    return float(np.average(losses, weights=weights))
+
+
+def _finished(
+    epoch: int, epochs: int, figures: dict[str, float], score_name: str, seconds: float, rate: float
+) -> EpochFinished:
+    validation = figures.get("validation_loss"), figures.get(f"validation_{score_name.lower()}")
+    return EpochFinished(epoch, epochs, figures["loss"], *validation, score_name, seconds, figures, rate)
+
+
+def _refuse_divergence(loss: float, model: Model, epoch: int, steps: int) -> None:
+    leaves: list[NDArray] = flatten(model[0])[0]
+    finite = [bool(np.isfinite(leaf).all()) for leaf in leaves]
     if not math.isfinite(loss):
-        what = f"The loss became {loss}"
-    elif not all(np.isfinite(array).all() for array in parameters):
-        what = "The last step made a parameter that is not finite"  # its loss would show an epoch later
+        what = f"The loss became {loss} in step {steps} of epoch {epoch}"
+    elif not all(finite):
+        # its loss would show an epoch later
+        what = f"Step {steps}, the last of epoch {epoch}, made a parameter that is not finite"
     else:
         return
+    names = parameter_names(model[0])
+    if all(finite):
+        largest = int(np.argmax([np.max(np.abs(leaf), initial=0.0) for leaf in leaves]))
+        where = f"{names[largest]} has grown to {np.max(np.abs(leaves[largest])):.1e}"
+    else:
+        where = f"{names[finite.index(False)]} is the first parameter that is not finite"
     raise DivergedError(
-        f"{what} in epoch {epoch}; {_kept(epoch - 1)}: "
-        "try a learning rate ten times smaller, or standardised inputs."
+        f"{what} ({where}); {_kept(epoch - 1)}: "
+        "try a learning rate ten times smaller, clipping by global norm, or standardised inputs."
     )
 
 

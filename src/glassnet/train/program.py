@@ -2,60 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-import glassnet.numpy as gnp
-from glassnet.core.dtype import DType, NDArray
+from glassnet.core.dtype import INT32, DType, NDArray
+from glassnet.core.graph import Graph, ancestors
 from glassnet.core.step import StepGraph
 from glassnet.core.trace import placeholder
-from glassnet.core.tree import flatten, unflatten
+from glassnet.core.tree import Structure, flatten, unflatten
+from glassnet.nn import Parameters
 from glassnet.optim import Optimizer
-from glassnet.train.composition import Composition, NestedParameters
+from glassnet.optim.schedules import Schedule
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
+# (parameters, statistics, columns, weight, numbers) -> loss of the batch, new statistics
+BatchLoss = Callable[[Any, Parameters, Sequence[Any], Any, Any], tuple[Any, Parameters]]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the arrays that a run carries from step to step are: (parameters, optimiser state, statistics)."""
+
+    structure: Structure
+    count: int
+    evaluated: Callable[[Any, Any], Any]
+
+    def model(self, arrays: Sequence[NDArray]) -> tuple[Any, Parameters]:
+        """The parameters to predict with, and the statistics."""
+        parameters, state, statistics = unflatten(self.structure, list(arrays))
+        return self.evaluated(parameters, state), statistics
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """A step graph, the carried arrays before the first step, and what they are.
+
+    `learning_rate` is what the rate of every step is multiplied by: the rate itself, unless a schedule gives
+    it.
+    """
+
+    graph: StepGraph
+    arrays: list[NDArray]
+    carried: Carried
+    learning_rate: float
+
 
 def build_step(
-    composition: Composition,
+    loss: BatchLoss,
     optimizer: Optimizer,
-    parameters: NestedParameters,
+    parameters: Any,
+    statistics: Parameters,
+    columns: Sequence[NDArray],
     batch_size: int,
-    x: NDArray,
-    target: NDArray,
     dtype: DType,
-) -> tuple[StepGraph, list[NDArray]]:
-    """The step's graph for batches of these rows, and the carried arrays before the first step.
+    total_steps: int,
+    weighted: bool,
+    constrain: Callable[[Any], Any] | None = None,
+) -> TrainingStep:
+    """The step for batches of these columns, whose shapes and dtypes alone are read.
 
-    The gradient is that of the mean divergence over the examples of the batch. Shapes: x (rows, ...),
-    target (rows, ...); of both only shape and dtype are read.
+    `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
+    every update. `total_steps` are those of the whole run, for schedules.
     """
-    leaves, structure = flatten((parameters, optimizer.init(parameters)))
-    weighted = len(x) % batch_size != 0
+    leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
+    carried = [np.array(leaf, dtype) for leaf in leaves]
 
-    def step(carried: list[Any], x: Any, target: Any, weight: Any, count: Any, learning_rate: Any) -> Any:
-        current, state = unflatten(structure, carried)
+    def step(
+        carried: list[Any], columns: list[Any], weight: Any, numbers: Any, count: Any, learning_rate: Any
+    ) -> Any:
+        current, state, old = unflatten(structure, carried)
+        kept: list[Parameters] = []
 
-        def mean_loss(moving: NestedParameters) -> Any:
-            total, weights = composition.loss_sum(moving, x, target, weight)
-            return total / weights
+        def both(moving: Any) -> tuple[Any, Any]:
+            evaluate = value_and_grad(lambda p: loss(p, old, columns, weight, numbers), has_aux=True)
+            (value, new), gradients = evaluate(moving)
+            kept.append(new)
+            return value, gradients
 
-        mean, gradients = value_and_grad(mean_loss)(current)
-        total = mean * (gnp.sum(weight) if weight is not None else float(batch_size))
-        return total, *flatten(optimizer.update(gradients, state, current, count, learning_rate))[0]
+        rate = optimizer.learning_rate
+        if isinstance(rate, Schedule):
+            learning_rate = learning_rate * rate(count, total_steps)
+        value, current, state = optimizer.advance(both, current, state, count, learning_rate)
+        if constrain is not None:
+            current = constrain(current)
+        rows = float(batch_size) if weight is None else weight.sum()
+        # A rule that looks at the loss more than once keeps the statistics of its first look.
+        return value * rows, *flatten((current, state, kept[0]))[0]
 
-    names = [f"carried_{i}" for i in range(len(leaves))]
-    names += ["x", "target", *(["weight"] if weighted else []), "step", "learning_rate"]
+    names = [f"carried_{i}" for i in range(len(leaves))] + [f"data_{i}" for i in range(len(columns))]
+    names += [*(["weight"] if weighted else []), "numbers", "step", "learning_rate"]
     graph, _ = trace(
         step,
-        leaves,
-        placeholder((batch_size, *x.shape[1:]), dtype),
-        placeholder((batch_size, *target.shape[1:]), target.dtype),
+        carried,
+        [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns],
         placeholder((batch_size,), dtype) if weighted else None,
+        placeholder((batch_size,), INT32),
         dtype.type(0),
         dtype.type(0),
         names=names,
     )
-    carried = [np.array(leaf, dtype) for leaf in leaves]
-    return StepGraph(graph, len(carried), batch_size, weighted), carried
+    numbered = graph.inputs[-3] in set(ancestors(graph.outputs))
+    if not numbered:
+        graph = _without(graph, len(graph.inputs) - 3)
+    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered)
+    rate = optimizer.learning_rate
+    return TrainingStep(
+        step_graph,
+        carried,
+        Carried(structure, len(carried), optimizer.evaluated),
+        float(rate) if isinstance(rate, (int, float)) else 1.0,
+    )
+
+
+def _without(graph: Graph, position: int) -> Graph:
+    """The graph without an input that nothing depends on."""
+    inputs = [x for i, x in enumerate(graph.inputs) if i != position]
+    return Graph.of(
+        inputs, graph.outputs, [name for i, name in enumerate(graph.input_names) if i != position]
+    )

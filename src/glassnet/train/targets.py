@@ -13,8 +13,9 @@ import numpy as np
 
 from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.shape import Shape
-from glassnet.errors import DataError, ShapeError
+from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.losses import Loss
+from glassnet.train.metrics import Metric
 
 _LISTED_CLASSES = 12
 
@@ -76,8 +77,8 @@ def as_targets(y: Any, rows: int, name: str = "y") -> NDArray:
 class Encoding:
     """How targets are seen by the loss: classes for a classifier, plain values for a regressor.
 
-    `classes[i]` is the label of output i; a single sigmoid output tells classes[1] from classes[0]. Several
-    sigmoid outputs answer yes or no each and have no classes.
+    `classes[i]` is the label of output i; a single output tells classes[1] from classes[0]. Several
+    yes-or-no outputs answer each for itself and have no classes.
 
     >>> loss = gn.losses.resolve("cross_entropy")
     >>> y = as_targets(["no", "yes", "no"], rows=3)
@@ -98,76 +99,156 @@ class Encoding:
         if not count:
             return encoding
         # Columns hold probabilities, and the classes are the numbers of the columns.
-        return replace(encoding, classes=_learn_classes(y, count, loss) if y.ndim == 1 else np.arange(count))
+        labels = y.ndim == encoding.label_rank
+        classes = _learn_classes(y.reshape(-1), count, loss) if labels else np.arange(count)
+        return replace(encoding, classes=classes)
 
     @property
     def class_count(self) -> int:
         """The number of classes that the outputs choose among, or 0 where they do not choose."""
-        if self.loss.link == "softmax":
-            return self.output_shape[0]
-        return 2 if self.loss.link == "sigmoid" and self.output_shape == (1,) else 0
+        if self.loss.targets == "classes":
+            return self.output_shape[-1]
+        return 2 if self.loss.targets in ("binary", "signs") and self.output_shape[-1:] == (1,) else 0
+
+    @property
+    def label_rank(self) -> int:
+        """The number of axes of targets that are labels: the rows, and the positions if there are any."""
+        return len(self.output_shape)
 
     def encode(self, y: NDArray, name: str = "y") -> NDArray:
-        """Targets for the loss: class indices (rows,) int32, or values (rows, outputs)."""
-        if self.classes is not None and y.ndim == 1:
+        """Targets for the loss: class indices (rows, ...) int32, or values (rows, ..., outputs)."""
+        if self.classes is not None and y.ndim == self.label_rank:
             indices = self._indices(y, name)
-            return indices if self.loss.link == "softmax" else indices.astype(self.dtype)[:, None]
+            if self.loss.targets == "classes":
+                self._require_shape(indices, (len(y), *self.output_shape[:-1]), name)
+                return indices
+            values = indices.astype(self.dtype)[..., None]
+            return 2 * values - 1 if self.loss.targets == "signs" else values
         values = as_numbers(y, self.dtype, name)
-        if values.ndim == 1 and self.output_shape == (1,):
-            values = values[:, None]
-        if values.shape[1:] != self.output_shape:
-            labels = ", or labels of shape (rows,)" if self.classes is not None else ""
-            raise ShapeError(
-                f"{name} has shape {y.shape}, but the network's output has shape {self.output_shape} for "
-                f"each row; it takes {name} of shape {(len(y), *self.output_shape)}{labels}."
-            )
-        if self.loss.task == "classification":
-            self._check_distribution(values, name)
+        if values.ndim == self.label_rank and self.output_shape[-1:] == (1,):
+            values = values[..., None]
+        self._require_shape(values, (len(y), *self.output_shape), name)
+        self._check_range(values, name)
         return values
 
-    def decode(self, probabilities: NDArray) -> NDArray:
-        """The labels (rows,) of the most probable classes; for several sigmoid outputs 0 or 1 each."""
-        if self.loss.link == "softmax":
-            chosen = np.argmax(probabilities, axis=-1)
+    def decode(self, output: NDArray) -> NDArray:
+        """The labels (rows, ...) of the most probable classes; for several yes-or-no outputs 0 or 1 each."""
+        if self.loss.targets == "classes":
+            chosen = np.argmax(output, axis=-1)
         else:
-            chosen = (probabilities >= 0.5).astype(np.int64)
-        if self.classes is None:
-            return chosen
-        return self.classes[chosen.reshape(len(chosen))]
+            border = 0.0 if self.loss.targets == "signs" else 0.5
+            chosen = (output >= border).astype(np.int64)
+            chosen = chosen[..., 0] if self.classes is not None else chosen
+        return chosen if self.classes is None else self.classes[chosen]
 
     def labels(self, target: NDArray) -> NDArray:
         """The labels that encoded targets stand for, the inverse of `encode`."""
-        return self.classes[target] if self.classes is not None and target.ndim == 1 else self.decode(target)
+        if self.classes is not None and target.dtype.kind == "i":
+            return self.classes[target]
+        return self.decode(target)
+
+    def probabilities(self, output: NDArray) -> NDArray:
+        """The probabilities of the classes (rows, classes); (rows, outputs) for yes-or-no outputs."""
+        if self.loss.link is None and self.loss.targets != "binary" and not self._sums_to_one(output):
+            raise ConfigurationError(
+                f"{self.loss.name} gives scores and no probabilities; use predict, or train with "
+                "cross_entropy."
+            )
+        binary = self.classes is not None and self.loss.targets == "binary"
+        return np.concatenate([1 - output, output], axis=-1) if binary else output
+
+    def measure(self, metric: Metric, output: NDArray, target: NDArray, weight: NDArray | None) -> float:
+        """The metric of outputs and encoded targets, position by position where there are positions."""
+        classifies = self.loss.task == "classification"
+        if classifies and metric.needs == "labels":
+            predicted, actual = self.decode(output), self.labels(target)
+        elif classifies and metric.needs == "probabilities":
+            predicted, actual = self.probabilities(output), self._class_numbers(target)
+        else:
+            predicted, actual = output, target
+        return metric(predicted, actual, weight)
+
+    def _class_numbers(self, target: NDArray) -> NDArray:
+        """Targets as numbers of classes (rows, ...)."""
+        if target.dtype.kind == "i" or self.classes is None:
+            return target
+        return (
+            np.argmax(target, axis=-1)
+            if self.class_count != 2 or target.shape[-1] == 2
+            else (target[..., 0] > 0.5).astype(np.int64)
+        )
+
+    def _sums_to_one(self, output: NDArray) -> bool:
+        return self.loss.targets == "classes" and bool(
+            (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3)
+        )
+
+    def _require_shape(self, values: NDArray, expected: Shape, name: str) -> None:
+        if values.shape == expected:
+            return
+        mends = f"{name} of shape {expected}"
+        if self.classes is not None and self.loss.targets == "classes":
+            mends = f"labels of shape {expected[: self.label_rank]}, or {name} of shape "
+            mends += f"{(expected[0], *self.output_shape)}"
+        elif self.classes is not None:
+            mends += f" or labels of shape {expected[: self.label_rank]}"
+        hint = ""
+        if values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
+            hint = f"; {name} looks one-hot: the labels are {name}.argmax(axis=-1)"
+        elif len(self.output_shape) > 1 and values.ndim < len(expected):
+            hint = "; for one output a row put Flatten() or a global pooling before the last layer"
+        raise ShapeError(
+            f"{name} has shape {values.shape}, but the network's output has shape {self.output_shape} for "
+            f"each row; it takes {mends}{hint}."
+        )
 
     def _indices(self, y: NDArray, name: str) -> NDArray:
         assert self.classes is not None  # asked by the caller
         index = {label: i for i, label in enumerate(self.classes.tolist())}
         found, inverse = np.unique(y, return_inverse=True)
-        indices = np.array([index.get(label, -1) for label in found.tolist()], INT32)[inverse]
+        indices = np.array([index.get(label, -1) for label in found.tolist()], INT32)[inverse].reshape(
+            y.shape
+        )
         if (indices < 0).any():
-            row = int(np.argmin(indices))
+            place = tuple(np.argwhere(indices < 0)[0].tolist())
             listed = ", ".join(map(repr, self.classes[:_LISTED_CLASSES].tolist()))
             more = ", ..." if len(self.classes) > _LISTED_CLASSES else ""
             raise DataError(
-                f"{name} holds the label {y[row].item()!r}{_at((row,))}, which is none of the classes "
+                f"{name} holds the label {y[place].item()!r}{_at(place)}, which is none of the classes "
                 f"{listed}{more}."
             )
         return indices
 
-    def _check_distribution(self, values: NDArray, name: str) -> None:
-        outside = (values < 0) | (values > 1)
+    def _check_range(self, values: NDArray, name: str) -> None:
+        """DataError for values that the loss is not defined for."""
+        low, high = _RANGES.get(self.loss.targets, (-np.inf, np.inf))
+        outside = (values < low) | (values > high)
         if outside.any():
             place = tuple(np.argwhere(outside)[0].tolist())
+            takes = "numbers of at least 0" if high == np.inf else f"values in [{low:g}, {high:g}]"
+            takes = "probabilities in [0, 1]" if (low, high) == (0, 1) else takes
+            raise DataError(f"{name} holds {values[place]}{_at(place)}; {self.loss.name} takes {takes}.")
+        sums = values.sum(axis=-1)
+        if self.loss.targets in ("classes", "distribution") and not np.allclose(sums, 1, atol=1e-4):
+            row = int(np.argmax(np.abs(sums.reshape(len(values), -1) - 1).max(axis=-1)))
+            worst = sums.reshape(len(values), -1)[row]
             raise DataError(
-                f"{name} holds {values[place]}{_at(place)}; {self.loss.name} takes probabilities in [0, 1]."
+                f"{name} sums to {worst[np.argmax(np.abs(worst - 1))]:.6g} in row {row}; {self.loss.name} "
+                "takes labels, one-hot rows, or distributions that sum to 1."
             )
-        sums = values.sum(axis=1)
-        if self.loss.link == "softmax" and not np.allclose(sums, 1, atol=1e-4):
-            row = int(np.argmax(np.abs(sums - 1)))
-            raise DataError(
-                f"{name} sums to {sums[row]:.6g} in row {row}; {self.loss.name} takes labels, one-hot rows, "
-                "or distributions that sum to 1."
-            )
+
+
+_RANGES = {
+    "classes": (0.0, 1.0),
+    "distribution": (0.0, 1.0),
+    "binary": (0.0, 1.0),
+    "signs": (-1.0, 1.0),
+    "counts": (0.0, np.inf),
+}
+
+
+def _is_one_hot(values: NDArray) -> bool:
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all())
 
 
 def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:

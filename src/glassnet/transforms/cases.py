@@ -169,6 +169,9 @@ SAMPLED["random_permutation"] = [
 _RECURRENCE, _FAR = trace(_recurrence, V, V, V)[0], trace(_far, 1.0, 1.0)[0]
 _NEWTON, _SQUASHED = trace(_newton, 1.0, 1.0)[0], trace(_squashed, X, V)[0]
 
+# Ops that look across the examples of a batch: what they make of each is the mean of all.
+ACROSS = {"batch_mean"}
+
 # Ops with attributes, with inputs that are not plain numbers, or of other than elementwise shape.
 SPECIAL: dict[str, list[Case]] = {
     "leaky_relu": [Case((X,), {"slope": 0.1})],
@@ -296,6 +299,7 @@ SPECIAL: dict[str, list[Case]] = {
     "checkpoint": [Case((X, V), {"body": _SQUASHED})],
     "variable": [Case((X,))],
     "stop_gradient": [Case((X,))],
+    "batch_mean": [Case((X,)), Case((np.zeros((0, 3)),))],
 }
 
 # At a kink the slope is a convention: inputs, attributes, and d out / d x_i for each input (tuples: vectors).

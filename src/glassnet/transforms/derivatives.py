@@ -17,7 +17,7 @@ from glassnet.core.dtype import is_floating
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
 from glassnet.core.trace import Array, as_array, placeholder, reader, release, tracing, variable
-from glassnet.core.tree import Structure, flatten, flatten_like, leaf_count, unflatten
+from glassnet.core.tree import Structure, flatten, flatten_like, leaf_count, tree_map, unflatten
 from glassnet.errors import ConfigurationError, DifferentiationError, DTypeError, ShapeError
 from glassnet.ops.shaping import reshape, stack, transpose
 from glassnet.transforms.batch import batch
@@ -147,11 +147,13 @@ def _seeds(tree: Any, structure: Structure, nodes: Sequence[Node], kind: str, ba
     ]
 
 
-def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
+def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns f's value and its gradient, for a scalar-valued f.
 
     grad f = (df/dx_1, ..., df/dx_n)^T has the shape of x. `wrt` is a position, a name, or a tuple of them;
-    an argument that is a tree has a tree of gradients. Cost: a small multiple of the cost of f.
+    an argument that is a tree has a tree of gradients. Cost: a small multiple of the cost of f. With
+    `has_aux` f returns a pair (value, aux), and the result is ((value, aux), gradient): aux is any tree that
+    came up on the way.
 
     Raises DifferentiationError when f is not scalar or `wrt` names no argument, DTypeError for integers.
 
@@ -166,12 +168,22 @@ def value_and_grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with tracing():
             call = Call(f, wrt, args, kwargs)
-            out = scalar_result(call.out, f)
+            value, aux = _pair(call.out, f) if has_aux else (call.out, None)
+            out = scalar_result(value, f)
             one = np.ones((), out.dtype)
             results = filled(pullback([out.node], call.variables, [one], reader()), call.variables)
-        return release(out), call.arrange(results)
+        shown = (release(out), tree_map(release, aux)) if has_aux else release(out)
+        return shown, call.arrange(results)
 
     return wrapped
+
+
+def _pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
+    if type(out) is not tuple or len(out) != 2:  # pyright: ignore[reportUnknownArgumentType]
+        raise DifferentiationError(
+            f"With has_aux {_name(f)} returns a pair (value, aux); it returned another."
+        )
+    return out  # pyright: ignore[reportUnknownVariableType]
 
 
 def grad(f: Callable[..., Any], wrt: Wrt = 0) -> Callable[..., Any]:

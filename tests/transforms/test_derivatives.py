@@ -248,3 +248,10 @@ def test_a_dict_of_results_has_a_dict_of_jacobians(mode: str) -> None:
     found = gn.jacobian(lambda x: {"square": x * x, "sum": x.sum()}, mode=mode)(x)
     close(found["square"], np.diag(2 * x))
     close(found["sum"], np.ones(2))
+
+
+def test_an_infinite_alternative_leaves_the_tangent_finite() -> None:
+    keep = np.array([True, False])
+    value, slope = gn.jvp(lambda x: gnp.where(keep, x, -np.inf), (np.ones(2),), (np.ones(2),))
+    np.testing.assert_array_equal(value, [1.0, -np.inf])
+    np.testing.assert_array_equal(slope, [1.0, 0.0])

@@ -27,6 +27,11 @@ def scale(x: Any, partial: Any) -> Any:
     return x * partial
 
 
+def _zeros_like(x: Any) -> Any:
+    # NOTE not x * 0, which is NaN where x is infinite: where(mask, scores, -inf) is what attention asks for.
+    return broadcast_to(np.zeros((), x.dtype), x.shape)
+
+
 def push(node: Node, tangents: Sequence[Any], read: Callable[[Node], Any] = Array) -> Any:
     """The tangent of one node from those of its inputs (None: zero), by its op's derivative fact.
 
@@ -46,7 +51,7 @@ def push(node: Node, tangents: Sequence[Any], read: Callable[[Node], Any] = Arra
             terms: list[Any] = []
             if any(tangents[i] is not None for i in linear):
                 filled = [
-                    x if i not in linear else (x * 0 if x_dot is None else x_dot)
+                    x if i not in linear else (_zeros_like(x) if x_dot is None else x_dot)
                     for i, (x, x_dot) in enumerate(zip(inputs, tangents, strict=True))
                 ]
                 terms.append(op(*filled, **attributes))

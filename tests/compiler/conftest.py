@@ -19,8 +19,9 @@ from glassnet.errors import ConfigurationError
 from glassnet.interpret.epoch import ReferenceRunner
 from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
-from glassnet.optim.optimizer import SGD
+from glassnet.optim import SGD
 from glassnet.train.composition import Composition
+from glassnet.train.fitting import Setting
 from glassnet.train.program import build_step
 
 
@@ -99,6 +100,7 @@ def _training(
     fused = loss in ("cross_entropy", "binary_cross_entropy")  # these contain the output activation
     chosen = (*chosen[:-1], "identity") if fused else chosen
     layers = [Dense(n, activation=name) for n, name in zip(units[1:], chosen, strict=True)]
+    composition = Composition.of(layers, LOSSES[loss])
     rng = np.random.default_rng(seed)
     inits = [layer.init(Key(seed + i), (units[i],), floating) for i, layer in enumerate(layers)]
     # biases that are not zero keep the units of a dead layer away from the kink
@@ -111,11 +113,14 @@ def _training(
         target = rng.random((rows, units[-1])).astype(floating)
         target /= target.sum(axis=1, keepdims=True) if loss == "cross_entropy" else 1
     size = min(batch_size, rows)
-    composition = Composition.of(layers, LOSSES[loss])
-    step, carried = build_step(composition, optimizer, tuple(inits), size, x, target, floating)
+    setting = Setting(composition, (dict(zip(composition.names, inits, strict=True)), {}), seed, floating, 0)
+    weighted = rows % size != 0
+    step = build_step(
+        setting.loss(), optimizer, *setting.model, (x, target), size, floating, -(-rows // size), weighted
+    )
     shuffled = size < rows if shuffled is None else shuffled
-    data = TrainingData(x, target, Key(seed).fold(3) if shuffled else None)
-    return Training(step, data, carried, optimizer.learning_rate, chosen)
+    data = TrainingData((x, target), Key(seed).fold(3) if shuffled else None)
+    return Training(step.graph, data, step.arrays, step.learning_rate, chosen)
 
 
 @pytest.fixture(scope="session")

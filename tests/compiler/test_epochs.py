@@ -27,7 +27,7 @@ from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.core.random import Key, permutation
 from glassnet.core.step import TrainingData
 from glassnet.errors import UncompilableError
-from glassnet.optim.optimizer import SGD, Adam
+from glassnet.optim import SGD, Adam
 
 INF = math.inf
 
@@ -126,18 +126,20 @@ from glassnet.core.random import Key
 from glassnet.core.step import TrainingData
 from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
-from glassnet.optim.optimizer import Adam
+from glassnet.optim import Adam
 from glassnet.train.composition import Composition
+from glassnet.train.fitting import Setting
 from glassnet.train.program import build_step
 layers = [Dense(7, activation="relu"), Dense(4)]
 composition = Composition.of(layers, LOSSES["cross_entropy"])
 x = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
 labels = np.arange(30, dtype=np.int32) % 4
-parameters = composition.init(Key(0), (6,), x.dtype)
-step, carried = build_step(composition, Adam(0.01), parameters, 8, x, labels, x.dtype)
-runner = CompiledRunner(step, TrainingData(x, labels, Key(0)), carried, 0.01)
+setting = Setting(composition, composition.init(Key(0), (6,), x.dtype), 0, x.dtype, 0)
+step = build_step(setting.loss(), Adam(0.01), *setting.model, (x, labels), 8, x.dtype, 4, True)
+runner = CompiledRunner(step.graph, TrainingData((x, labels), Key(0)), step.arrays, 0.01)
 runner.run(0, 3)
-print(runner.from_cache, hashlib.sha256(b"".join(a.tobytes() for a in runner.read(len(carried)))).hexdigest())
+carried = b"".join(array.tobytes() for array in runner.read(len(step.arrays)))
+print(runner.from_cache, hashlib.sha256(carried).hexdigest())
 """
 
 
@@ -162,7 +164,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(training, rows):
     # The square of 1e25 overflows float32 while its slope does not: were the run not stopped, it would go on
     # with parameters that are finite, in this epoch and in the next.
     run = training([3, 4, 2], activations=("tanh", "identity"), rows=rows, dtype="float32")
-    run.data.target[permutation(run.data.key.at(0), rows)[9]] = 1e25
+    run.data.columns[1][permutation(run.data.key.at(0), rows)[9]] = 1e25
     compiled, reference = run.compiled(), run.reference()
     assert compiled.run(0, 3) == reference.run(0, 3) == INF
     assert reference.steps_taken == 2
@@ -173,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(training, rows):
 
 def test_nan_in_the_data_is_seen(training):
     run = training([3, 4, 2], dtype="float32")
-    run.data.x[5, 1] = math.nan
+    run.data.columns[0][5, 1] = math.nan
     assert math.isnan(run.compiled().run(0, 2))
     assert math.isnan(run.reference().run(0, 2))
 
@@ -262,7 +264,7 @@ class GuardedArena(Arena):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nothing_outside_its_memory_is_touched(training, cpu, monkeypatch, network, dtype):
     run = training(**network, dtype=dtype)
-    data = TrainingData(guarded_copy(run.data.x), guarded_copy(run.data.target), run.data.key)
+    data = TrainingData(tuple(guarded_copy(column) for column in run.data.columns), run.data.key)
     monkeypatch.setattr(epoch_module, "Arena", GuardedArena)
     runner = replace(run, data=data).compiled(cpu)
     runner._order, runner._words = guarded_copy(runner._order), guarded_copy(runner._words)

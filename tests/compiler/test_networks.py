@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from glassnet.core.step import TrainingData
 from glassnet.nn.activations import resolve
-from glassnet.optim.optimizer import SGD, Adam
+from glassnet.optim import SGD, Adam
 
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 KINKED = ("relu", "leaky_relu")
@@ -119,15 +119,16 @@ def test_small_and_square_networks(training, cpu, units, dtype):
 
 def in_double(training: Any, network: dict[str, Any], single: Any) -> Any:
     """The same run in float64, from the very numbers of the float32 run."""
-    double = training(**{**network, "rows": len(single.data.x)}, dtype="float64")
-    target = single.data.target if network["labels"] else single.data.target.astype(np.float64)
-    data = TrainingData(single.data.x.astype(np.float64), target, single.data.key)
+    double = training(**{**network, "rows": single.data.rows}, dtype="float64")
+    x, target = single.data.columns
+    target = target if network["labels"] else target.astype(np.float64)
+    data = TrainingData((x.astype(np.float64), target), single.data.key)
     return replace(double, data=data, carried=[array.astype(np.float64) for array in single.carried])
 
 
 def clearance(run: Any) -> float:
     """How far the closest z of a kinked layer is from its kink, in units of the layer's largest z."""
-    y, closest = run.data.x, np.inf
+    y, closest = run.data.columns[0], np.inf
     for k, name in enumerate(run.activations):
         z = y @ run.carried[2 * k].T + run.carried[2 * k + 1]
         if name in KINKED:

@@ -16,7 +16,7 @@ from glassnet.optim import SGD, Adam
         ({"epochs": 0}, "The number of epochs is 0"),
         ({"batch_size": 0}, "The batch size is 0"),
         ({"seed": -1}, "The seed is -1"),
-        ({"optimizer": "adm"}, "'adm' is not one of sgd, momentum, adam"),
+        ({"optimizer": "adm"}, "'adm' is not one of adadelta, .*, sgd"),
         ({"learning_rate": 0.0}, "learning_rate=0.0; it takes a positive number"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
         ({"learning_rate": math.inf, "optimizer": "sgd"}, "learning_rate=inf"),

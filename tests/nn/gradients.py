@@ -54,7 +54,8 @@ def check_form(layer: Layer, in_shape: Shape, run: Run | None = None) -> None:
     parameters, X = parameters_of(layer, in_shape), example_of((3, *in_shape))
     output = passing(layer, in_shape, run)
     one_by_one = np.stack([output(parameters, x) for x in X])
-    np.testing.assert_allclose(gn.vmap(output, in_axes=(None, 0))(parameters, X), one_by_one, rtol=1e-12)
+    batch = gn.vmap(output, in_axes=(None, 0))(parameters, X)
+    np.testing.assert_allclose(batch, one_by_one, rtol=1e-12, atol=1e-14)
     assert one_by_one.shape[1:] == layer.output_shape(in_shape)
     single = output(tree_map(lambda leaf: leaf.astype(FLOAT32), parameters), X[0].astype(FLOAT32))
     assert single.dtype == FLOAT32

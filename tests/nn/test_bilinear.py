@@ -42,11 +42,11 @@ def test_bilinear_of_a_pair_is_a_sum_of_products(
     units: int, left: int, right: int, leading: list[int]
 ) -> None:
     layer, shapes = Bilinear(units), ((*leading, left), (*leading, right))
-    parameters = parameters_of(layer, shapes)  # type: ignore[arg-type]
+    parameters = parameters_of(layer, shapes)
     assert parameters["weight"].shape == (units, left, right)
     u, v = example_of(shapes[0], 1), example_of(shapes[1], 2)
     y = layer(parameters, (u, v))
-    assert y.shape == layer.output_shape(shapes)  # type: ignore[arg-type]
+    assert y.shape == layer.output_shape(shapes)
     for place in np.ndindex(*leading):
         for k in range(units):
             z = parameters["bias"][k]
@@ -58,7 +58,7 @@ def test_bilinear_of_a_pair_is_a_sum_of_products(
 
 def test_the_gradient_of_bilinear_with_respect_to_both_of_a_pair() -> None:
     layer = Bilinear(3, activation="sigmoid")
-    parameters = parameters_of(layer, ((2,), (4,)))  # type: ignore[arg-type]
+    parameters = parameters_of(layer, ((2,), (4,)))
     pair = (example_of((2,)), example_of((4,), 5))
     assert gn.check_grads(layer, parameters, pair, order=1).passed
     W, (u, v) = parameters["weight"], pair
@@ -72,7 +72,7 @@ def test_one_array_stands_for_both_of_a_pair() -> None:
     parameters = parameters_of(layer, (3,))
     np.testing.assert_array_equal(layer(parameters, x), layer(parameters, (x, x)))
     same = layer.init(Key(1), (3,), FLOAT64)["weight"]
-    np.testing.assert_array_equal(layer.init(Key(1), ((3,), (3,)), FLOAT64)["weight"], same)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(layer.init(Key(1), ((3,), (3,)), FLOAT64)["weight"], same)
     assert same.shape == (2, 3, 3)
     assert np.abs(same).max() <= (6 / (9 + 2)) ** 0.5  # Glorot's bound for 9 products and 2 units
 
@@ -87,16 +87,16 @@ def test_a_pair_of_shapes_survives_the_document_of_the_layer() -> None:
     ("make", "error", "sentence"),
     [
         (
-            lambda: Bilinear(2).output_shape(((3, 4), (2, 4))),  # type: ignore[arg-type]
+            lambda: Bilinear(2).output_shape(((3, 4), (2, 4))),
             ShapeError,
-            "Bilinear(2, identity) takes vectors, or pairs with equal leading axes, but gets examples of shape "
-            "((3, 4), (2, 4)): reshape them to (rows, ..., features).",
+            "Bilinear(2, identity) takes vectors, or pairs with equal leading axes, but gets examples of "
+            "shape ((3, 4), (2, 4)): reshape them to (rows, ..., features).",
         ),
         (
             lambda: Bilinear(2).output_shape(()),
             ShapeError,
-            "Bilinear(2, identity) takes vectors, or pairs with equal leading axes, but gets examples of shape (): "
-            "reshape them to (rows, ..., features).",
+            "Bilinear(2, identity) takes vectors, or pairs with equal leading axes, but gets examples of "
+            "shape (): reshape them to (rows, ..., features).",
         ),
     ],
 )

@@ -259,6 +259,21 @@ def test_filling_at_the_end_of_a_sequence_changes_nothing(layer: Any) -> None:
     np.testing.assert_allclose(y[run.mask], alone, atol=1e-13)
 
 
+def test_every_example_of_a_batch_has_a_mask_of_its_own() -> None:
+    layer = Conv1D(2, 3, strides=2)
+    parameters, X, lengths = parameters_of(layer, (9, 2)), example_of((3, 9, 2)), np.array([9, 5, 3])
+
+    def output(x: Any, length: Any) -> Any:
+        run = Run()
+        run.set_mask(np.arange(9) < length)
+        return layer(parameters, x, run), run.mask
+
+    batch, masks = gn.vmap(output)(X, lengths)
+    assert masks.sum(axis=1).tolist() == [4, 2, 1]
+    for y, mask, x, length in zip(batch, masks, X, lengths, strict=True):
+        np.testing.assert_allclose(y[mask], layer(parameters, x[:length]), atol=1e-13)
+
+
 def test_windows_that_reach_into_filling_in_front_do_not_count() -> None:
     run = Run()
     run.set_mask(np.array([False, False, True, True, True, True]))

@@ -101,8 +101,8 @@ def test_an_index_outside_the_vocabulary_is_one_sentence_with_its_place(
     with pytest.raises(DataError) as caught:
         Embedding(4, 2)({"weight": TABLE}, x)
     assert str(caught.value) == (
-        f"Embedding(4, 2) got the index {index}{at}; it takes whole numbers from 0 to 3: enlarge the vocabulary, "
-        "or give unknown words an index in it."
+        f"Embedding(4, 2) got the index {index}{at}; it takes whole numbers from 0 to 3: enlarge the "
+        "vocabulary, or give unknown words an index in it."
     )
 
 
@@ -171,13 +171,13 @@ def test_wrong_options_are_one_sentence(make: Any, sentence: str) -> None:
     [
         (
             Embedding(4, 2, mask_index=0),
-            "Embedding(4, 2, 0) takes with mask_index sequences (positions,), but gets examples of shape (3, 2, 2): "
-            "leave mask_index out.",
+            "Embedding(4, 2, 0) takes with mask_index sequences (positions,), but gets examples of shape "
+            "(3, 2, 2): leave mask_index out.",
         ),
         (
             Masking(),
-            "Masking() takes sequences (positions, features), but gets examples of shape (3, 2, 2): reshape X to "
-            "(rows, positions, features).",
+            "Masking() takes sequences (positions, features), but gets examples of shape (3, 2, 2): reshape "
+            "X to (rows, positions, features).",
         ),
     ],
     ids=str,

@@ -144,6 +144,27 @@ def test_the_running_statistics_move_towards_those_of_the_batch() -> None:
         np.testing.assert_allclose(statistics["variance"], left + (1 - left) * X.var((0, 1)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("in_shape", [(2,), (4, 2), (3, 2, 2)], ids=str)
+def test_the_unbiased_running_variance_is_that_of_a_sample(in_shape: tuple[int, ...]) -> None:
+    layer, X = BatchNorm(momentum=0.0, unbiased=True), RNG.normal(size=(5, *in_shape))
+    parameters, axes = parameters_of(layer, in_shape), tuple(range(len(in_shape)))
+    Y, kept = batch(layer, parameters, X)
+    np.testing.assert_allclose(kept["variance"], X.var(axes, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(Y, batch(BatchNorm(), parameters, X)[0], rtol=1e-12)
+    weight = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
+    _, kept = batch(layer, parameters, X, weight)
+    np.testing.assert_allclose(kept["variance"], X[weight > 0].var(axes, ddof=1), rtol=1e-12)
+
+
+def test_the_unbiased_running_variance_counts_the_positions_that_count() -> None:
+    X, mask = RNG.normal(size=(2, 4, 3)), np.array([[True, True, True, False], [True, False, False, False]])
+    _, kept = batch(BatchNorm(momentum=0.0, unbiased=True), parameters_of(BatchNorm(), (4, 3)), X, mask=mask)
+    np.testing.assert_allclose(kept["variance"], X[mask].var(0, ddof=1), rtol=1e-12)
+    alone = Run(training=True)
+    BatchNorm(momentum=0.0, unbiased=True, use_scale=False, use_shift=False)({}, np.ones(2), alone)
+    assert np.array_equal(alone.record.kept["variance",], [0.0, 0.0])
+
+
 def test_use_normalises_with_the_running_statistics_and_keeps_nothing() -> None:
     layer = BatchNorm(epsilon=1.0, use_scale=False, use_shift=False)
     run = Run(statistics={"mean": np.array([1.0, 2.0]), "variance": np.array([3.0, 8.0])})
@@ -300,8 +321,8 @@ def test_wrong_options_are_one_sentence(make: Any, sentence: str) -> None:
         (
             GroupNorm(4),
             (8, 6),
-            "GroupNorm(4) takes channels in 4 equal groups, but gets examples of shape (8, 6): let groups divide "
-            "the last axis.",
+            "GroupNorm(4) takes channels in 4 equal groups, but gets examples of shape (8, 6): let groups "
+            "divide the last axis.",
         ),
     ],
     ids=str,

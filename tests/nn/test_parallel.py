@@ -155,27 +155,28 @@ def test_regularisers_of_the_parts_count() -> None:
         (
             lambda: Add([]),
             ConfigurationError,
-            "Add got layers=[]; it takes a list of one or more layers, such as [Dense(32, activation='relu'), "
-            "Dense(32)].",
+            "Add got layers=[]; it takes a list of one or more layers, such as [Dense(32, "
+            "activation='relu'), Dense(32)].",
         ),
         (
             lambda: Multiply([Dense(2, name="a"), Dense(3, name="a")]),
             ConfigurationError,
-            "Multiply got two different layers called 'a', Dense(2, name='a') and Dense(3, name='a'); give them "
-            "different names.",
+            "Multiply got two different layers called 'a', Dense(2, name='a') and Dense(3, name='a'); give "
+            "them different names.",
         ),
         (
             lambda: Add([Dense(2), Dense(1)]).init(Key(0), (3,), FLOAT64),
             ShapeError,
-            "Add(Dense(2, identity), Dense(1, identity)) with merge='add' takes branches of one shape, but for "
-            "examples of shape (3,) they give dense_1 (2,), dense_2 (1,): give their last layers equal sizes.",
+            "Add(Dense(2, identity), Dense(1, identity)) with merge='add' takes branches of one shape, but "
+            "for examples of shape (3,) they give dense_1 (2,), dense_2 (1,): give their last layers equal "
+            "sizes.",
         ),
         (
             lambda: Parallel([Dense(3), Embedding(9, 2)]).output_shape((3,)),
             ShapeError,
-            "Parallel(Dense(3, identity), Embedding(9, 2)) with merge='concatenate' takes branches of one shape but for the "
-            "last axis, but for examples of shape (3,) they give dense_1 (3,), embedding_2 (3, 2): give their "
-            "last layers equal sizes.",
+            "Parallel(Dense(3, identity), Embedding(9, 2)) with merge='concatenate' takes branches of one "
+            "shape but for the last axis, but for examples of shape (3,) they give dense_1 (3,), "
+            "embedding_2 (3, 2): give their last layers equal sizes.",
         ),
     ],
 )

@@ -50,7 +50,8 @@ def test_at_its_kink_prelu_has_the_slope_of_the_left_side() -> None:
         (
             lambda: PReLU().init(Key(0), (), FLOAT64),
             ShapeError,
-            "PReLU() takes examples (..., channels), but gets examples of shape (): reshape X to (rows, channels).",
+            "PReLU() takes examples (..., channels), but gets examples of shape (): reshape X to (rows, "
+            "channels).",
         ),
     ],
 )

@@ -105,14 +105,14 @@ def test_statistics_of_row_and_projection() -> None:
         (
             lambda: Residual([Dense(2)]).init(Key(0), (3,), FLOAT64),
             ShapeError,
-            "Residual(Dense(2, identity)) adds what its layers make of x, of shape (2,), to x itself, of shape "
-            "(3,): give the two one shape, by the last layer's size or by projection=.",
+            "Residual(Dense(2, identity)) adds what its layers make of x, of shape (2,), to x itself, of "
+            "shape (3,): give the two one shape, by the last layer's size or by projection=.",
         ),
         (
             lambda: Residual([Dense(2)], projection=Dense(1)).init(Key(0), (3,), FLOAT64),
             ShapeError,
-            "Residual(Dense(2, identity)) adds what its layers make of x, of shape (2,), to its projection, of "
-            "shape (1,): give the two one shape, by the last layer's size or by projection=.",
+            "Residual(Dense(2, identity)) adds what its layers make of x, of shape (2,), to its projection, "
+            "of shape (1,): give the two one shape, by the last layer's size or by projection=.",
         ),
     ],
 )

@@ -121,14 +121,15 @@ def test_the_last_activation_is_the_layer_s() -> None:
         (
             lambda: TimeDistributed(Parallel([BatchNorm()])).init(Key(0), (3, 2), FLOAT64),
             ConfigurationError,
-            "TimeDistributed(Parallel(BatchNorm())) would take statistics of the positions for those of the batch; "
-            "leave the BatchNorm out of it, which treats positions alike on its own, or take LayerNorm.",
+            "TimeDistributed(Parallel(BatchNorm())) would take statistics of the positions for those of the "
+            "batch; leave the BatchNorm out of it, which treats positions alike on its own, or take "
+            "LayerNorm.",
         ),
         (
             lambda: TimeDistributed(Dense(2)).init(Key(0), (), FLOAT64),
             ShapeError,
-            "TimeDistributed(Dense(2, identity)) takes sequences (positions, ...), but gets examples of shape (): "
-            "reshape X to (rows, positions, ...).",
+            "TimeDistributed(Dense(2, identity)) takes sequences (positions, ...), but gets examples of "
+            "shape (): reshape X to (rows, positions, ...).",
         ),
     ],
 )

@@ -6,6 +6,7 @@ Model files hold such documents and never code. A class that can stand in one is
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from glassnet.errors import ConfigurationError, ModelFileError
@@ -66,13 +67,19 @@ def from_document(document: Any) -> Any:
     kind = options.pop("type")
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise ModelFileError(
-            f"The model file describes something of type {kind!r}, which this glassnet does not know; "
-            f"it knows {', '.join(sorted(_CLASSES))}."
+            f"The model file describes something of type {kind!r}, which this glassnet does not know"
+            f"{_nearest(str(kind))}."
         )
     try:
         return _CLASSES[kind](**options)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"The model file describes its {kind} wrongly: {error}") from None
+
+
+def _nearest(kind: str) -> str:
+    """Where the name of a class was perhaps misspelt: the known ones that are nearest to it."""
+    near = get_close_matches(kind, _CLASSES, n=3)
+    return f"; the nearest that it knows: {', '.join(near)}" if near else "; import what defines it first"
 
 
 def is_default(value: Any, name: str) -> bool:

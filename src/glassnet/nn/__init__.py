@@ -1,14 +1,19 @@
 """Layers: frozen dataclasses with `init` and a pure call on ONE example; vmap adds the batch."""
 
 from glassnet.nn.activation import Activation
+from glassnet.nn.attention import MultiHeadAttention, scaled_dot_product_attention
+from glassnet.nn.bidirectional import Bidirectional
 from glassnet.nn.bilinear import Bilinear
+from glassnet.nn.compose import Compose
 from glassnet.nn.container import Container
 from glassnet.nn.convolution import Conv1D, Conv2D, Conv3D
 from glassnet.nn.dense import Dense
 from glassnet.nn.dropout import Dropout, SpatialDropout
 from glassnet.nn.embedding import Embedding
 from glassnet.nn.function import Lambda
+from glassnet.nn.gru import GRU
 from glassnet.nn.layer import LAYERS, ActivatedLayer, Layer, Parameters
+from glassnet.nn.lstm import LSTM
 from glassnet.nn.masking import Masking
 from glassnet.nn.maxout import Maxout
 from glassnet.nn.noise import GaussianDropout, GaussianNoise
@@ -28,7 +33,10 @@ from glassnet.nn.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
+from glassnet.nn.positions import LearnedPositions, SinusoidalPositions
 from glassnet.nn.prelu import PReLU
+from glassnet.nn.recurrent import Recurrent, SimpleRNN
+from glassnet.nn.recurrent_formats import from_keras, from_pytorch
 from glassnet.nn.reshaping import Flatten, Permute, Reshape
 from glassnet.nn.residual import Residual
 from glassnet.nn.resizing import (
@@ -48,7 +56,9 @@ from glassnet.nn.time_distributed import TimeDistributed
 from glassnet.nn.transposed_convolution import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 __all__ = [
+    "GRU",
     "LAYERS",
+    "LSTM",
     "ActivatedLayer",
     "Activation",
     "Add",
@@ -56,7 +66,9 @@ __all__ = [
     "AveragePool2D",
     "AveragePool3D",
     "BatchNorm",
+    "Bidirectional",
     "Bilinear",
+    "Compose",
     "Container",
     "Conv1D",
     "Conv1DTranspose",
@@ -83,21 +95,26 @@ __all__ = [
     "Lambda",
     "Layer",
     "LayerNorm",
+    "LearnedPositions",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
     "Maxout",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Parallel",
     "Parameters",
     "Permute",
     "RMSNorm",
+    "Recurrent",
     "Reshape",
     "Residual",
     "Run",
     "Sequential",
+    "SimpleRNN",
+    "SinusoidalPositions",
     "SpatialDropout",
     "TimeDistributed",
     "UpSampling1D",
@@ -106,4 +123,7 @@ __all__ = [
     "ZeroPad1D",
     "ZeroPad2D",
     "ZeroPad3D",
+    "from_keras",
+    "from_pytorch",
+    "scaled_dot_product_attention",
 ]

@@ -79,5 +79,5 @@ class SpatialDropout(Dropout):
 
 def require_rate(layer: Layer, rate: Any) -> None:
     """ConfigurationError unless 0 <= rate < 1."""
-    if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= rate < 1:
+    if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= float(rate) < 1:
         raise ConfigurationError(f"{layer.kind} got rate={rate!r}; it takes a number with 0 <= rate < 1.")

@@ -75,7 +75,7 @@ class Embedding(Layer):
 
     def forward(self, parameters: Parameters, x: Any, run: Run) -> Any:
         """The rows of W at x."""
-        self._refuse_unknown(x)
+        self.check(x)
         index = gnp.stop_gradient(x)
         if self.mask_index is not None:
             run.set_mask(index != self.mask_index)
@@ -85,7 +85,8 @@ class Embedding(Layer):
         index = gnp.astype(gnp.where(valid, index, self.vocabulary), gnp.int32)
         return gnp.take(parameters["weight"], index, axis=0)
 
-    def _refuse_unknown(self, x: Any) -> None:
+    def check(self, x: Any) -> None:
+        """DataError where an index, of one example or of rows, is not in the vocabulary; traced ones pass."""
         values = x.node.value if type(x) is Array else np.asarray(x)
         if values is None:
             return

@@ -72,7 +72,7 @@ class Layer(ABC):
 
     @abstractmethod
     def output_shape(self, in_shape: Shape) -> Shape:
-        """The shape that the layer makes of one example of `in_shape`; ShapeError where it takes none such."""
+        """The shape that the layer makes of one example of `in_shape`; ShapeError where it takes none."""
 
     @abstractmethod
     def forward(self, parameters: Parameters, x: Any, run: Run) -> Any:
@@ -81,6 +81,12 @@ class Layer(ABC):
     def __call__(self, parameters: Parameters, x: Any, run: Run | None = None) -> Any:
         """The layer's output for one example; without a `run` as in use, not as in training."""
         return self.forward(parameters, x, Run() if run is None else run)
+
+    def check(self, x: Any) -> None:  # noqa: B027 - most layers take any numbers
+        """DataError where one example, or rows of them, holds what the layer cannot take as numbers.
+
+        A network asks its first layer before it trains or predicts.
+        """
 
     # -- what a network asks
 
@@ -127,7 +133,7 @@ class Layer(ABC):
         shown: list[str] = []
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, bool) or is_default(self, f.name) and f.name != "activation":
+            if isinstance(value, bool) or (is_default(self, f.name) and f.name != "activation"):
                 continue
             if f.name == "activation":
                 shown.append(activation_name(value))
@@ -212,7 +218,8 @@ def activation_name(activation: str | Activation) -> str:
 def snake(name: str) -> str:
     """A class's name as a word in names of parameters.
 
-    >>> snake("LayerNorm"), snake("Conv2D"), snake("SimpleRNN"), snake("LSTM")
-    ('layer_norm', 'conv2d', 'simple_rnn', 'lstm')
+    >>> snake("LayerNorm"), snake("Conv2D"), snake("SimpleRNN"), snake("PReLU")
+    ('layer_norm', 'conv2d', 'simple_rnn', 'prelu')
     """
-    return sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    words = name.replace("ReLU", "relu")
+    return sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", words).lower()

@@ -21,7 +21,7 @@ class GaussianNoise(Layer):
     ConfigurationError for a std that is not positive, and in training without a key.
 
     >>> gn.nn.GaussianNoise(0.1)({}, np.zeros(2), gn.nn.Run(training=True, key=gn.random.key(0))).round(3)
-    array([-0.099, -0.092])
+    array([ 0.099, -0.092])
 
     Source: Bishop, "Training with noise is equivalent to Tikhonov regularization" (1995), section 2.
     """
@@ -52,7 +52,7 @@ class GaussianDropout(Layer):
 
     >>> layer = gn.nn.GaussianDropout(0.5)
     >>> layer({}, np.ones(2), gn.nn.Run(training=True, key=gn.random.key(0))).round(3)
-    array([0.009, 0.075])
+    array([1.991, 0.075])
 
     Source: Srivastava et al., JMLR 15 (2014), section 10.
     """

@@ -74,7 +74,8 @@ class BatchNorm(Normalization):
         running <- momentum running + (1 - momentum) of the batch,
 
     which start at 0 and 1. The running variance averages the same biased variance that normalises, as in
-    Keras (PyTorch keeps the unbiased one; its momentum is 1 - momentum). One example alone in training is
+    Keras; with `unbiased` it is that times n / (n - 1), of n values in the batch, as in the source and in
+    PyTorch (whose momentum is 1 - momentum). One example alone in training is
     normalised over its own positions; a single vector becomes `shift`.
 
     Parameters: scale (channels,), shift (channels,). Statistics: mean (channels,), variance (channels,).
@@ -97,6 +98,7 @@ class BatchNorm(Normalization):
     epsilon: float = 1e-5
     use_scale: bool = True
     use_shift: bool = True
+    unbiased: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -129,10 +131,17 @@ class BatchNorm(Normalization):
         axes = tuple(range(x.ndim - 1))
         mean = _mean(x, axes, run.mask, run.batch_mean)
         variance = _mean(gnp.square(x - mean), axes, run.mask, run.batch_mean)
-        for name, initial, seen in (("mean", 0.0, mean), ("variance", 1.0, variance)):
+        spread = variance * self._correction(x, run) if self.unbiased else variance
+        for name, initial, seen in (("mean", 0.0, mean), ("variance", 1.0, spread)):
             old = run.statistics.get(name, initial)
             run.keep(name, self.momentum * old + (1 - self.momentum) * gnp.reshape(seen, x.shape[-1:]))
         return x - mean, variance
+
+    def _correction(self, x: Any, run: Run) -> Any:
+        """n / (n - 1) for n values of a channel; 1 where there is only one."""
+        rows = _number(x, tuple(range(x.ndim - 1)), run.mask, run.batch_mean)
+        n = gnp.batch_size(x) * (rows if run.weight is None else rows * gnp.batch_mean(run.weight))
+        return n / gnp.where(n > 1, n - 1, 1.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -257,9 +266,19 @@ def _mean(x: Any, axes: tuple[int, ...], mask: Any, across: Callable[[Any], Any]
 
     Positions, the first axis, where the mask does not hold are left out; where none holds the mean is 0.
     """
-    if mask is None or 0 not in axes or mask.shape != x.shape[:1]:
+    if not _fits(mask, x, axes):
         return across(gnp.mean(x, axes, keepdims=True))
     counts = gnp.reshape(mask, (-1, *(1,) * (x.ndim - 1)))
-    number = across(gnp.sum(gnp.astype(mask, x.dtype))) * float(prod(x.shape[i] for i in axes if i))
-    total = across(gnp.sum(x, axes, keepdims=True, where=counts))
-    return total / gnp.where(number > 0, number, 1.0)
+    number = _number(x, axes, mask, across)
+    return across(gnp.sum(x, axes, keepdims=True, where=counts)) / gnp.where(number > 0, number, 1.0)
+
+
+def _number(x: Any, axes: tuple[int, ...], mask: Any, across: Callable[[Any], Any]) -> Any:
+    """How many elements such a mean has in one example, or in the mean over the batch."""
+    if not _fits(mask, x, axes):
+        return float(prod(x.shape[i] for i in axes))
+    return across(gnp.sum(gnp.astype(mask, x.dtype))) * float(prod(x.shape[i] for i in axes if i))
+
+
+def _fits(mask: Any, x: Any, axes: tuple[int, ...]) -> bool:
+    return mask is not None and 0 in axes and mask.shape == x.shape[:1]

@@ -99,8 +99,8 @@ class MaxPooling(Pooling):
         return gnp.max_pool(x, self.window, self.steps, self.margins)
 
     def pooled_of(self, mask: Any, x: Any) -> Any:
-        """The maxima, -inf where there is none."""
-        return self.pooled(gnp.where(mask, x, -np.inf))
+        """The maxima, the lowest number of all where there is none."""
+        return self.pooled(gnp.where(mask, x, _lowest(x)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,7 +155,7 @@ class GlobalMaxPooling(GlobalPooling):
         run.set_mask(None)
         if mask is None or self.rank > 1:
             return gnp.max(x, axis=self.space_axes)
-        y = gnp.max(self.where_counting(mask, x, -np.inf), axis=self.space_axes)
+        y = gnp.max(self.where_counting(mask, x, _lowest(x)), axis=self.space_axes)
         return gnp.where(gnp.any(mask), y, 0.0)
 
 
@@ -173,6 +173,11 @@ class GlobalAveragePooling(GlobalPooling):
             return gnp.mean(x, axis=self.space_axes)
         count = gnp.sum(gnp.astype(mask, x.dtype))
         return gnp.sum(self.where_counting(mask, x, 0.0), axis=self.space_axes) / gnp.maximum(count, 1.0)
+
+
+def _lowest(x: Any) -> float:
+    """What loses against every other number. NOTE not -inf, of which 0 times is NaN in a derivative."""
+    return float(np.finfo(x.dtype).min)
 
 
 @dataclass(frozen=True, repr=False)

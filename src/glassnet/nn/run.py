@@ -38,7 +38,7 @@ class Run:
 
     >>> run = gn.nn.Run(training=True, key=gn.random.key(0))
     >>> gn.nn.Dropout(0.5)({}, np.ones(4), run)
-    array([0., 2., 0., 2.])
+    array([0., 2., 2., 2.])
     """
 
     training: bool = False

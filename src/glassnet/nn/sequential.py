@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from glassnet.core.dtype import DType
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
-from glassnet.errors import ConfigurationError, ShapeError
+from glassnet.errors import ShapeError
 from glassnet.nn.activations import Activation
-from glassnet.nn.layer import Layer, Parameters, snake
+from glassnet.nn.container import Container
+from glassnet.nn.layer import Layer, Parameters
 from glassnet.nn.run import Run
 
 
 @dataclass(frozen=True, repr=False)
-class Sequential(Layer):
+class Sequential(Container):
     """Layers in a row: y = f_N(... f_2(f_1(x))).
 
     Parameters: those of each layer under its name, which is its own `name` or its kind and its position,
@@ -32,22 +33,6 @@ class Sequential(Layer):
     """
 
     layers: Sequence[Layer]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        listed = isinstance(self.layers, (list, tuple)) and len(self.layers) > 0
-        if not listed or not all(isinstance(layer, Layer) for layer in self.layers):
-            raise ConfigurationError(
-                f"{self.kind} got layers={self.layers!r}; it takes a list of one or more layers, such as "
-                "[Dense(32, activation='relu'), Dense(10)]."
-            )
-        object.__setattr__(self, "layers", tuple(self.layers))
-        for name, layer in zip(self.names, self.layers, strict=True):
-            if self.parts[name] != layer:
-                raise ConfigurationError(
-                    f"Two different layers are called {name!r}: {layer!r} and {self.parts[name]!r}; "
-                    "give them different names."
-                )
 
     def init(self, key: Key, in_shape: Shape, dtype: DType) -> Parameters:
         """The parameters of each layer; each has random numbers of its own."""
@@ -73,15 +58,9 @@ class Sequential(Layer):
             x = run.see(name, layer(parameters[name], x, run.inside(name)))
         return x
 
-    @property
-    def names(self) -> list[str]:
-        """The layers' names in order."""
-        return [layer.name or f"{snake(layer.kind)}_{number}" for number, layer in enumerate(self.layers, 1)]
-
-    @property
-    def parts(self) -> Mapping[str, Layer]:
-        """The layers by name."""
-        return dict(zip(self.names, self.layers, strict=True))
+    def check(self, x: Any) -> None:
+        """Asks the first layer."""
+        self.layers[0].check(x)
 
     @property
     def output_activation(self) -> str | Activation:
@@ -97,10 +76,6 @@ class Sequential(Layer):
         """The shape that each layer gives."""
         steps = self._steps(in_shape)
         return [*(shape for _, _, shape in steps[1:]), self.output_shape(in_shape)]
-
-    def describe(self) -> str:
-        """The layers in short."""
-        return f"{self.kind}({', '.join(layer.describe() for layer in self.layers)})"
 
     def _steps(self, in_shape: Shape) -> list[tuple[str, Layer, Shape]]:
         """Each layer with its name and the shape that it is given."""

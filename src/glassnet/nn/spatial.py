@@ -188,7 +188,9 @@ class WindowLayer(SpatialLayer):
         """The windows over an example; ShapeError where none fits."""
         space, _ = self.split(in_shape)
         if min(space) < 1:
-            raise self.refuse(in_shape, "one element or more along each axis", "crop or pool less in front of it")
+            raise self.refuse(
+                in_shape, "one element or more along each axis", "crop or pool less in front of it"
+            )
         return slide(self.describe(), space, self.window, self.steps, self.margins, self.spread)
 
     def mask_after(self, mask: Any, sliding: Sliding) -> Any:

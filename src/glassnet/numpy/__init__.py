@@ -14,7 +14,7 @@ from typing import Any
 from glassnet.core.dtype import BOOL, FLOAT32, FLOAT64, INT8, INT32, INT64, UINT64
 from glassnet.core.registry import missing
 from glassnet.numpy import linalg
-from glassnet.ops.across import batch_mean
+from glassnet.ops.across import batch_mean, batch_size
 from glassnet.ops.activation import (
     elu,
     gelu,
@@ -303,6 +303,7 @@ __all__ = [
     "average",
     "avg_pool",
     "batch_mean",
+    "batch_size",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_or",

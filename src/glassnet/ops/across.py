@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape
-from glassnet.ops.declare import floating_dtype, function_formula, linear, on_floats
+from glassnet.ops.declare import constant, floating_dtype, function_formula, linear, on_floats
 from glassnet.ops.reduction import mean
 from glassnet.ops.shaping import broadcast_to
 
@@ -43,6 +45,32 @@ _batch_mean = linear(
 )
 
 
+def _infer_size(x: Node) -> tuple[Shape, DType]:
+    return (), floating_dtype(x.dtype)
+
+
+def _size_of_one(_xp: Any, x: Any) -> Any:
+    return floating_dtype(np.asarray(x).dtype).type(1)
+
+
+def _size_of_batch(inputs: Sequence[Any], _batched: Sequence[bool], _attributes: Mapping[str, Any]) -> Any:
+    (x,) = inputs
+    return np.full(x.shape[0], x.shape[0], floating_dtype(x.dtype))
+
+
+_batch_size = constant(
+    "batch_size",
+    value=_size_of_one,
+    infer=_infer_size,
+    batch=_size_of_batch,
+    reason="how many examples there are does not depend on their values",
+    formula=function_formula("batch_size({0})"),
+    analytic=False,
+    source="definition",
+    summary="The number of examples of the batch that vmap makes; 1 for one example alone.",
+)
+
+
 def batch_mean(x: Any) -> Any:
     """The mean of `x` over the examples of the batch: inside vmap every example gets the mean of all.
 
@@ -55,3 +83,14 @@ def batch_mean(x: Any) -> Any:
     Source: Ioffe and Szegedy, ICML (2015), algorithm 1.
     """
     return _batch_mean(x)
+
+
+def batch_size(x: Any) -> Any:
+    """The number of examples in the batch that `x` is one of, as a floating number: 1 outside vmap.
+
+    It is a constant to derivatives.
+
+    >>> gn.vmap(lambda x: x / gnp.batch_size(x))(np.array([1.0, 2.0, 6.0, 3.0]))
+    array([0.25, 0.5 , 1.5 , 0.75])
+    """
+    return _batch_size(x)

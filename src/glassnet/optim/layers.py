@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet.core.tree import flatten, tree_map, unflatten
@@ -28,7 +28,7 @@ class LayerRates(Optimizer):
     0.5
     """
 
-    factors: Mapping[str, float]
+    factors: Mapping[str, float] = field(hash=False)  # a dict has no hash, an optimiser has one
 
     def __post_init__(self) -> None:
         for name, factor in self.factors.items():

@@ -33,7 +33,7 @@ class LineSearch:
     with c1 = `sufficient_decrease` and c2 = `curvature`. Lengths grow until they enclose such a step, then
     the interval shrinks around it. A new length is the minimum of the cubic through values and slopes at both
     ends: outwards at least twice and at most ten times the last length, inwards at least a tenth of the
-    interval from its ends. Where the interval has not halved, or a value is not finite, it is bisected. The
+    interval from its ends. Where the cubic has no minimum, or a value is not finite, it is bisected. The
     search gives up after `evaluations` points, or when the decrease to be had is below rounding.
 
     Raises ConfigurationError unless 0 < c1 < c2 < 1.
@@ -88,16 +88,15 @@ class LineSearch:
     ) -> tuple[Trial | None, int]:
         # `low` is the end with the lower value, which decreases enough; the slope there points to `high`.
         start, low, high = ends
-        before = math.inf
         while count < self.evaluations:
             left, right = sorted((low.length, high.length))
             width = right - left
             if low is start and -start.slope * width < EPSILON * abs(start.value):
                 break  # what there is to gain is lost in the rounding of the value
-            guess = cubic_minimum(low, high) if width <= 0.5 * before else None
+            guess = cubic_minimum(low, high)
             guess = 0.5 * (left + right) if guess is None else guess
             length = _clip(guess, left + 0.1 * width, right - 0.1 * width)
-            before, count = width, count + 1
+            count += 1
             trial = _trial(problem, state, direction, length)
             if self._accepts(start, trial):
                 return trial, count

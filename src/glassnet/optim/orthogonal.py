@@ -35,13 +35,14 @@ def orthogonalized(matrix: Any, iterations: int = 5) -> Any:
     Schulz".
     """
     a, b, c = _QUINTIC
+    x = matrix / (norm(matrix) + 1e-7)
     upright = matrix.shape[0] > matrix.shape[1]
-    x = gnp.transpose(matrix) if upright else matrix  # the smaller Gram matrix
-    x = x / (norm(x) + 1e-7)
     for _ in range(iterations):
-        gram = gnp.matmul(x, gnp.transpose(x))
-        x = a * x + gnp.matmul(b * gram + c * gnp.matmul(gram, gram), x)
-    return gnp.transpose(x) if upright else x
+        # f(X X^T) X = X f(X^T X): the smaller of the two products
+        gram = gnp.matmul(gnp.transpose(x), x) if upright else gnp.matmul(x, gnp.transpose(x))
+        factor = b * gram + c * gnp.matmul(gram, gram)
+        x = a * x + (gnp.matmul(x, factor) if upright else gnp.matmul(factor, x))
+    return x
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,9 @@ class Plateau(Schedule):
 
     def observe(self, state: PlateauState, loss: float) -> PlateauState:
         """The state after the loss of one more epoch."""
-        if state.best == math.inf or loss < state.best - self.threshold * abs(state.best):
-            return replace(state, best=loss if loss < state.best else state.best, waited=0)
+        margin = self.threshold * abs(state.best) if math.isfinite(state.best) else 0.0
+        if loss < state.best - margin:
+            return replace(state, best=loss, waited=0)
         if state.waited + 1 < self.patience:
             return replace(state, waited=state.waited + 1)
         return replace(state, waited=0, factor=max(state.factor * self.factor, self.smallest))

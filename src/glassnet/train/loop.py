@@ -168,22 +168,20 @@ def _finished(
 
 def _refuse_divergence(loss: float, model: Model, epoch: int, steps: int) -> None:
     leaves: list[NDArray] = flatten(model[0])[0]
-    finite = [bool(np.isfinite(leaf).all()) for leaf in leaves]
+    names = parameter_names(model[0])
+    # NOTE argmax takes a NaN for the largest.
+    largest = int(np.argmax([np.max(np.abs(leaf), initial=0.0) for leaf in leaves]))
+    size = float(np.max(np.abs(leaves[largest]), initial=0.0))
     if not math.isfinite(loss):
-        what = f"The loss became {loss} in step {steps} of epoch {epoch}"
-    elif not all(finite):
+        grown = f"has grown to {size:.1e}" if math.isfinite(size) else "is not finite either"
+        what = f"The loss became {loss} in step {steps} of epoch {epoch} ({names[largest]} {grown})"
+    elif not math.isfinite(size):
         # its loss would show an epoch later
-        what = f"Step {steps}, the last of epoch {epoch}, made a parameter that is not finite"
+        what = f"Step {steps}, the last of epoch {epoch}, made {names[largest]} {size}"
     else:
         return
-    names = parameter_names(model[0])
-    if all(finite):
-        largest = int(np.argmax([np.max(np.abs(leaf), initial=0.0) for leaf in leaves]))
-        where = f"{names[largest]} has grown to {np.max(np.abs(leaves[largest])):.1e}"
-    else:
-        where = f"{names[finite.index(False)]} is the first parameter that is not finite"
     raise DivergedError(
-        f"{what} ({where}); {_kept(epoch - 1)}: "
+        f"{what}; {_kept(epoch - 1)}: "
         "try a learning rate ten times smaller, clipping by global norm, or standardised inputs."
     )
 

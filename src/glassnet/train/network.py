@@ -260,7 +260,8 @@ class Network:
             raise ConfigurationError(
                 f"predict_proba is for classifiers, and this network minimises {self.loss.name}; use predict."
             )
-        return self._encoding.probabilities(self._evaluator.output(self._model, self._rows(X)))
+        encoding = Encoding(self.loss, self.output_shape, self.dtype, self.classes)
+        return encoding.probabilities(self._evaluator.output(self._model, self._rows(X)))
 
     def evaluate(
         self, X: Any, y: Any, metrics: Sequence[str | Metric] | None = None, sample_weight: Any = None
@@ -403,8 +404,9 @@ class Network:
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the network to a model file: data, never code. The file is whole or not there at all.
 
-        `gn.load(path)` reads it. Raises ModelFileError where it cannot be written, ConfigurationError for an
-        activation or loss of your own, NotFittedError before there are parameters.
+        `gn.load(path)` reads it, where layers and losses of your own are defined. Raises ModelFileError where
+        it cannot be written, ConfigurationError for a function of your own, which is code, NotFittedError
+        before there are parameters.
         """
         write_model_file(path, *self.to_document())
 
@@ -469,6 +471,7 @@ class Network:
         raw = as_targets(y, len(rows))
         encoding, target = self._encoding_for(raw, rows.shape[1:])
         weight = weights_of(encoding, target, raw, sample_weight, class_weight, self.dtype)
+        self._composition.network.check(rows)
         self._build(rows.shape[1:])
         self.classes = encoding.classes
         return Rows(rows, target, weight)
@@ -498,6 +501,7 @@ class Network:
         self._require_built()
         rows = as_rows(X, self.dtype)
         self._require_shape(rows.shape[1:])
+        self._composition.network.check(rows)
         return rows
 
     @property

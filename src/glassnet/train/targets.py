@@ -154,7 +154,7 @@ class Encoding:
                 f"{self.loss.name} gives scores and no probabilities; use predict, or train with "
                 "cross_entropy."
             )
-        binary = self.classes is not None and self.loss.targets == "binary"
+        binary = self.class_count == 2 and self.loss.targets == "binary"
         return np.concatenate([1 - output, output], axis=-1) if binary else output
 
     def measure(self, metric: Metric, output: NDArray, target: NDArray, weight: NDArray | None) -> float:

@@ -7,7 +7,7 @@ op with attributes, or of any other shape, has a line in SPECIAL; an op with a k
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,8 +169,11 @@ SAMPLED["random_permutation"] = [
 _RECURRENCE, _FAR = trace(_recurrence, V, V, V)[0], trace(_far, 1.0, 1.0)[0]
 _NEWTON, _SQUASHED = trace(_newton, 1.0, 1.0)[0], trace(_squashed, X, V)[0]
 
-# Ops that look across the examples of a batch: what they make of each is the mean of all.
-ACROSS = {"batch_mean"}
+# Ops that look across the examples of a batch: what they make of all, given what they make of each alone.
+ACROSS: dict[str, Callable[[NDArray], Any]] = {
+    "batch_mean": lambda rows: rows.mean(axis=0),
+    "batch_size": len,
+}
 
 # Ops with attributes, with inputs that are not plain numbers, or of other than elementwise shape.
 SPECIAL: dict[str, list[Case]] = {
@@ -300,6 +303,7 @@ SPECIAL: dict[str, list[Case]] = {
     "variable": [Case((X,))],
     "stop_gradient": [Case((X,))],
     "batch_mean": [Case((X,)), Case((np.zeros((0, 3)),))],
+    "batch_size": [Case((X,)), Case((np.arange(3),))],
 }
 
 # At a kink the slope is a convention: inputs, attributes, and d out / d x_i for each input (tuples: vectors).

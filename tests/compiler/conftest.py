@@ -21,7 +21,7 @@ from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
 from glassnet.optim import SGD
 from glassnet.train.composition import Composition
-from glassnet.train.fitting import Setting
+from glassnet.train.setting import Setting
 from glassnet.train.program import build_step
 
 

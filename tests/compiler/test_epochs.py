@@ -128,7 +128,7 @@ from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
 from glassnet.optim import Adam
 from glassnet.train.composition import Composition
-from glassnet.train.fitting import Setting
+from glassnet.train.setting import Setting
 from glassnet.train.program import build_step
 layers = [Dense(7, activation="relu"), Dense(4)]
 composition = Composition.of(layers, LOSSES["cross_entropy"])

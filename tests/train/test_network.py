@@ -314,7 +314,7 @@ def test_a_function_of_the_user_s_own_is_code_and_not_saved(rows: np.ndarray, tm
         ({"dtype": "int8"}, "dtype 'int8'"),
         ({"input_shape": [4]}, r"The parameter dense_1\.weight has shape \(4, 4\); got \(4, 3\)"),
         ({"seed": -1}, "seed=-1"),
-        ({"classes": ["a", "b"]}, "it lists 2 classes for 3"),
+        ({"classes": ["a", "b"]}, "classes of 2 labels, but the network tells 3 apart"),
         ({"epochs_trained": "many"}, "epochs_trained='many'"),
     ],
     ids=str,

@@ -55,6 +55,7 @@ class _Arguments:
     shuffles: Value  # 1 where the call begins an epoch, else 0
     first_epoch: Value
     epochs: Value
+    first_number: Value
     stream: Value
     key0: Value
     key1: Value
@@ -128,7 +129,7 @@ class EpochProgram:
             [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
             pointer("order", "i32"),
             pointer("words", "i32"),
-            *(b.argument(name) for name in (*names, "stream", "key0", "key1")),
+            *(b.argument(name) for name in (*names, "first_number", "stream", "key0", "key1")),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         if self._once:
@@ -179,6 +180,7 @@ class EpochProgram:
         """Writes the number of an example in the run, which its random numbers belong to."""
         assert self.numbers is not None  # asked by the caller
         before = b.imul(epoch, b.imul(arguments.steps, self.step.batch_size))
+        before = b.iadd(before, arguments.first_number)
         number = b.trunc(b.iadd(before, b.value_of(place)), "i32")
         b.store(self.numbers.buffer, r, number)
 
@@ -228,7 +230,7 @@ def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[Nativ
     key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {step.graph.signature()}"
     content, from_cache = cached(key, cpu, make)
     end = 8 + int.from_bytes(content[:8], "little")
-    pointers, numbers = [ctypes.c_void_p] * (3 + step.data), [ctypes.c_int64] * 10
+    pointers, numbers = [ctypes.c_void_p] * (3 + step.data), [ctypes.c_int64] * 11
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), EpochMemory.from_json(content[8:end])
 
@@ -306,10 +308,11 @@ class CompiledRunner:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
         return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
 
-    def run_steps(self, epoch: int, first: int, count: int) -> float:
-        """Trains for some steps of an epoch in one native call; their mean loss."""
+    def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
+        """Trains for some steps of an epoch in one native call; their mean loss, and their rows."""
         end, size = min(first + count, self.steps_per_epoch), self._step.batch_size
-        return self._call(epoch, 1, first, end) / (min(end * size, self._data.rows) - first * size)
+        seen = min(end * size, self._data.rows) - first * size
+        return self._call(epoch, 1, first, end) / seen, seen
 
     def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
         """The native call; the sum of the losses of the last epoch's rows."""
@@ -327,6 +330,7 @@ class CompiledRunner:
             int(first_step == 0),
             first_epoch,
             epochs,
+            data.first_number,
             stream,
             *words,
         )

@@ -3,12 +3,13 @@
     inputs    carried | data | weight? | numbers? | step | learning_rate
     outputs   loss_sum | carried after the step
 
-What is carried are the parameters, the state of the optimiser, and the statistics that layers keep. `data` are the columns of the batch: the parts of x, of the target, and the importance of each row if it has
-one. Whoever runs the step (the interpreter, the compiler) feeds the carried outputs back and gathers the
-batches. The short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch
-size serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of
-the run, the filling included: place in the epoch + epoch * steps * batch size; it is an input only where the
-step draws random numbers.
+What is carried are the parameters, the state of the optimiser, and the statistics that layers keep. `data`
+are the columns of the batch: the parts of x, of the target, and the importance of each row if it has one.
+Whoever runs the step (the interpreter, the compiler) feeds the carried outputs back and gathers the batches.
+The short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch size
+serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of the
+run, the filling included: place in the epoch + epoch * steps * batch size + the data's first number; it is an
+input only where the step draws random numbers.
 """
 
 from __future__ import annotations
@@ -47,10 +48,12 @@ class TrainingData:
     """The columns that a run reads, each (rows, ...), and the key of its shuffles.
 
     `key` is None for a run in the given order (the full batch, where the order changes nothing).
+    `first_number` sets the blocks of a stream apart, so that each draws random numbers of its own.
     """
 
     columns: tuple[NDArray, ...]
     key: Key | None
+    first_number: int = 0
 
     @property
     def rows(self) -> int:
@@ -82,8 +85,8 @@ class Runner(Protocol):
         """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""
         ...
 
-    def run_steps(self, epoch: int, first: int, count: int) -> float:
-        """Trains for some steps of an epoch, which begins with its step 0; their mean loss, as in `run`."""
+    def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
+        """Trains for some steps of an epoch, which begins with its step 0; their mean loss and rows."""
         ...
 
     def feed(self, data: TrainingData) -> None:

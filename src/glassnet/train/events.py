@@ -48,7 +48,7 @@ class BatchesFinished:
 
     epoch: int
     step: int  # the last one finished in this epoch, counts from 1
-    steps: int
+    steps: int | None  # None where a source does not know its rows
     loss: float  # the mean over these batches
 
 

@@ -59,14 +59,14 @@ def build_step(
     columns: Sequence[NDArray],
     batch_size: int,
     dtype: DType,
-    total_steps: int,
+    total_steps: int | None,
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
-    every update. `total_steps` are those of the whole run, for schedules.
+    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
@@ -105,7 +105,7 @@ def build_step(
         dtype.type(0),
         names=names,
     )
-    numbered = graph.inputs[-3] in set(ancestors(graph.outputs))
+    numbered = depends_on(graph, -3)
     if not numbered:
         graph = _without(graph, len(graph.inputs) - 3)
     step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered)
@@ -116,6 +116,11 @@ def build_step(
         Carried(structure, len(carried), optimizer.evaluated),
         float(rate) if isinstance(rate, (int, float)) else 1.0,
     )
+
+
+def depends_on(graph: Graph, position: int) -> bool:
+    """Whether the outputs of a graph depend on the input at that position."""
+    return graph.inputs[position] in set(ancestors(graph.outputs))
 
 
 def _without(graph: Graph, position: int) -> Graph:

@@ -21,8 +21,8 @@ from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
 from glassnet.optim import SGD
 from glassnet.train.composition import Composition
-from glassnet.train.setting import Setting
 from glassnet.train.program import build_step
+from glassnet.train.setting import Setting
 
 
 def _cpus() -> list[CPU]:

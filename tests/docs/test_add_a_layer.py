@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from doctest import DocTestFinder, DocTestParser, DocTestRunner
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ import pytest
 import glassnet as gn
 from glassnet import nn
 from glassnet.core import document
-from glassnet.nn import layer as layers
+from glassnet.nn import LAYERS
 from tests.nn.gradients import check_form, check_layer
 
 PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "add_a_layer.md"
@@ -29,12 +30,11 @@ def source() -> str:
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The layer as a module of its own; the tables of layers forget it afterwards."""
-    for owner, table in ((document, "_CLASSES"), (layers, "LAYERS")):
-        # The page itself, run as an example, may have left its own class there.
-        others = {name: cls for name, cls in getattr(owner, table).items() if name != NAME}
-        monkeypatch.setattr(owner, table, others)
+    tables = (document._CLASSES, LAYERS)
+    for table in tables:  # the page itself, run as an example, may have left its own class there
+        monkeypatch.delitem(table, NAME, raising=False)
     path = tmp_path / "radial_basis.py"
     path.write_text(f"from __future__ import annotations\n\n{source()}")
     spec = importlib.util.spec_from_file_location("radial_basis", path)
@@ -45,7 +45,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(made)
     # The one other line: the public name.
     monkeypatch.setattr(nn, NAME, made.RadialBasis, raising=False)
-    return made
+    yield made
+    for table in tables:
+        del table[NAME]
 
 
 @pytest.mark.parametrize(

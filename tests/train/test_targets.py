@@ -142,7 +142,12 @@ def test_values_are_a_column_for_one_output() -> None:
             SOFTMAX,
             r"y holds 3 classes, but the network tells 2 apart; end it with Dense\(3\)\.",
         ),
-        (["a", "b"], 5, SOFTMAX, r"y holds 2 classes, but .* 5 apart; end it with Dense\(2\), or list all in Network"),
+        (
+            ["a", "b"],
+            5,
+            SOFTMAX,
+            r"y holds 2 classes, but .* 5 apart; end it with Dense\(2\), or list all in Network",
+        ),
         ([0, 1, 7], 2, SOFTMAX, r"y holds 3 classes, but .* 2 apart; end it with Dense\(3\)\."),
         (
             ["a", "a"],

@@ -14,8 +14,11 @@ input only where the step draws random numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
@@ -25,7 +28,11 @@ from glassnet.errors import VerificationError
 
 @dataclass(frozen=True)
 class StepGraph:
-    """One step of training for a fixed batch size."""
+    """One step of training for a fixed batch size.
+
+    `schedule` gives the rates of steps by their numbers, which count from 1; they are multiplied by the
+    run's learning rate. A schedule is no part of the graph, so one program serves them all.
+    """
 
     graph: Graph
     carried: int
@@ -33,6 +40,7 @@ class StepGraph:
     batch_size: int
     weighted: bool
     numbered: bool = False
+    schedule: Callable[[NDArray], NDArray] | None = None
 
     def __post_init__(self) -> None:
         expected = self.carried + self.data + self.weighted + self.numbered + 2
@@ -41,6 +49,12 @@ class StepGraph:
                 f"A step of {self.carried} carried arrays has {expected} inputs and {1 + self.carried} "
                 f"outputs; this graph has {len(self.graph.inputs)} and {len(self.graph.outputs)}."
             )
+
+    def rates(self, learning_rate: float, taken: int, count: int) -> NDArray:
+        """The rates of `count` steps when `taken` are behind them: one for all (1,) without a schedule."""
+        if self.schedule is None:
+            return np.array([learning_rate])
+        return learning_rate * self.schedule(np.arange(taken + 1, taken + count + 1, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -75,11 +89,15 @@ class Runner(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the steps to come."""
+        """The rate of the steps to come, or what those of the schedule are multiplied by."""
         ...
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None: ...
+
+    def rate_of(self, step: int) -> float:
+        """The rate of a step by its number, at the present learning rate."""
+        ...
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""

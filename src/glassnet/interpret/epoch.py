@@ -33,6 +33,10 @@ class ReferenceRunner:
         self._data = data
         self.steps_per_epoch = -(-data.rows // self._step.batch_size)
 
+    def rate_of(self, step: int) -> float:
+        """The rate of a step by its number, at the present learning rate."""
+        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; stops where it is not finite."""
         loss = math.nan
@@ -60,7 +64,8 @@ class ReferenceRunner:
             if step.numbered:
                 # NOTE wraps round after 2^32
                 inputs.append((places + epoch * padded + data.first_number).astype(np.int32))
-            inputs += [dtype.type(self.steps_taken), dtype.type(self.learning_rate)]
+            rate = step.rates(self.learning_rate, self.steps_taken - 1, 1)[0]
+            inputs += [dtype.type(self.steps_taken), dtype.type(rate)]
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the loss tells
                 loss, *self._carried = interpret(step.graph, inputs)
             total += float(loss)

@@ -67,7 +67,7 @@ class EpochFinished:
     score_name: str  # "accuracy" or "R2"
     seconds: float  # of this epoch's native call alone
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
-    learning_rate: float = 0.0
+    learning_rate: float = 0.0  # of the epoch's last step
 
 
 @dataclass(frozen=True)

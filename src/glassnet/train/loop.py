@@ -154,9 +154,9 @@ class _Course:
         _refuse_divergence(loss, model, epoch, program.steps_taken - before)
         figures = {"loss": loss} | self._measures.figures(model)
         self._keep(model)
-        rate = program.learning_rate
+        rate = program.rate
         history.add(figures, seconds, rate)
-        program.learning_rate = rate * self._measures.follow(figures)
+        program.learning_rate *= self._measures.follow(figures)
         reason = self._look(epoch, figures, model)
         self.tell(_finished(epoch, self._epochs, figures, history.score_name, seconds, rate))
         return reason

@@ -101,6 +101,11 @@ class TrainingProgram:
         self._runner.learning_rate = rate
 
     @property
+    def rate(self) -> float:
+        """The rate of the last step, or before the first step that of the first."""
+        return self._runner.rate_of(max(1, self.steps_taken))
+
+    @property
     def model(self) -> tuple[Any, Parameters]:
         """Copies of the parameters to predict with, and of the statistics, as they are now."""
         return self._carried.model(self._runner.read(self._carried.count))

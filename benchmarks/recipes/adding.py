@@ -50,6 +50,6 @@ def adding(
 
 
 TASKS = tuple(
-    Task(f"adding-{layer.__name__.lower()}", f"{layer.__name__}(32)", "squared error", partial(adding, layer), 5, True)
-    for layer in (gn.LSTM, gn.GRU)
+    Task(f"adding-{name.lower()}", f"{name}(32)", "mean squared error", partial(adding, layer), 5, is_error=True)
+    for name, layer in (("LSTM", gn.LSTM), ("GRU", gn.GRU))
 )

@@ -21,8 +21,8 @@ DISCOUNTS = (0.2, 0.4, 0.6, 0.8, 0.95)
 
 
 def shipped_text() -> str:
-    """The text that comes with glassnet."""
-    return resources.files("glassnet.data").joinpath("text.txt").read_text(encoding="ascii")
+    """Chapters I to III of Lewis Carroll, Alice's Adventures in Wonderland (1865), in the public domain."""
+    return resources.files("glassnet.data").joinpath("alice.txt").read_text(encoding="ascii")
 
 
 def divided(text: str, held_out: float = HELD_OUT) -> tuple[str, str]:
@@ -77,7 +77,8 @@ class Trigram:
 
     def bits(self, text: str, start: int) -> float:
         """Cross-entropy in bits per character of text[start:], each character told from those before it."""
-        return -float(np.mean([log2(self.probability(text[max(i - 2, 0) : i + 1])) for i in range(start, len(text))]))
+        grams = (text[max(i - 2, 0) : i + 1] for i in range(start, len(text)))
+        return -float(np.mean([log2(self.probability(gram)) for gram in grams]))
 
 
 def best_trigram(training: str, alphabet: int) -> Trigram:

@@ -14,12 +14,7 @@ SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # rows down, columns to the
 
 
 def shifted(images: NDArray, down: int, right: int) -> NDArray:
-    """Images (rows, height, width) moved by some pixels; paper comes in from the edge.
-
-    >>> shifted(np.array([[[1, 2], [3, 4]]]), 1, 0)
-    array([[[0, 0],
-            [1, 2]]])
-    """
+    """Images (rows, height, width) moved by some pixels; paper comes in from the edge."""
     moved = np.zeros_like(images)
     height, width = images.shape[1:]
     into, of = _overlap(down, height), _overlap(-down, height)
@@ -65,6 +60,6 @@ def row_by_row(seed: int, listener: Listener = silent, epochs: int = 40, units: 
 
 
 TASKS = (
-    Task("digits", "two convolutions, 16 and 32 channels", "accuracy, %", convolution),
-    Task("digit-rows", "LSTM(64)", "accuracy, %", row_by_row),
+    Task("digits", "two convolutions, 16 and 32 channels", "accuracy, %", convolution, 2),
+    Task("digit-rows", "LSTM(64)", "accuracy, %", row_by_row, 2),
 )

@@ -75,11 +75,10 @@ class _Fusion:
             if not is_elementwise(node) or node in outputs:
                 continue
             readers = self.consumers[node]
-            if node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers):
-                inlined.add(node)
-            elif (
-                node.op.name not in _COSTLY
-                and node.shape
+            mask = node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers)
+            cheap = node.op.name not in _COSTLY and node.shape
+            if mask or (
+                cheap
                 and all(
                     self._reads_in_place(node, reader) and level[reader] > level[node] for reader in readers
                 )

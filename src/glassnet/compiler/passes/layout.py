@@ -24,8 +24,12 @@ from glassnet.errors import UncompilableError
 from glassnet.ops.matrix import split_spec
 
 ELEMENTS = {
-    **{"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"},
-    **{"uint32": "i32", "bool": "i32"},  # a word of random bits; a truth value, 0 or 1
+    "float32": "f32",
+    "float64": "f64",
+    "int32": "i32",
+    "int64": "i64",
+    "uint32": "i32",  # a word of random bits
+    "bool": "i32",  # 0 or 1
 }
 
 

@@ -1,7 +1,7 @@
 """Slices: every basic index becomes one slice an axis, and slices of what was put together find their part.
 
-An op that runs a graph lays its results side by side and slices them apart again; so do their derivatives. The
-rules below undo that, and nothing is copied.
+An op that runs a graph lays its results side by side and slices them apart again; so do their derivatives.
+The rules below undo that, and nothing is copied.
 """
 
 from __future__ import annotations

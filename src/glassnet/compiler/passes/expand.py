@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
+from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
 from glassnet.compiler.passes.vocabulary import ROW_MAX
@@ -138,6 +139,7 @@ _RULES = {
     "square": (_square,),
     "power": (_power,),
     "contract": (_thin_product,),
+    **SAMPLING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
     "variable": (_identity,),

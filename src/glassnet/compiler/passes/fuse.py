@@ -15,11 +15,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
+from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"})
+_COSTLY = frozenset(
+    {
+        *("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
+        *("cosine_of_turns", "sine_of_turns"),
+    }
+)
 
 
 @dataclass(eq=False)
@@ -108,7 +114,9 @@ class _Fusion:
         if node in self.inlined or not self.values.is_computed(node):
             return
         needed = {self.home[x] for x in self.leaves(node) if x in self.home}
-        if is_contraction(node):
+        if node.op is TAKEN:
+            self._join(self.home[node.inputs[0]], node, set(), per_row=False)
+        elif is_contraction(node):
             self._open(Kernel("contraction", self.values.space(node), node), node, needed)
         elif self.values.is_column_sum(node):
             self._open(Kernel("columns", self.values.space(node.inputs[0]), node), node, needed)

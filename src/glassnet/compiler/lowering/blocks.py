@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glassnet.compiler.lowering import cumulative, extremum, indexing, random, shaping
+from glassnet.compiler.lowering import (
+    convolution,
+    cumulative,
+    extremum,
+    indexing,
+    random,
+    shaping,
+    windows,
+)
 from glassnet.compiler.lowering.nest import Block
 from glassnet.core.graph import Node
 from glassnet.errors import UncompilableError
@@ -15,6 +23,8 @@ BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     **extremum.BLOCKS,
     **cumulative.BLOCKS,
     **random.BLOCKS,
+    **windows.BLOCKS,
+    **convolution.BLOCKS,
 }
 
 

@@ -12,6 +12,7 @@ from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
 from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
+from glassnet.compiler.passes.sliding import SLIDING_RULES
 from glassnet.compiler.passes.vocabulary import ROW_MAX
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -140,6 +141,7 @@ _RULES = {
     "power": (_power,),
     "contract": (_thin_product,),
     **SAMPLING_RULES,
+    **SLIDING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
     "variable": (_identity,),

@@ -42,20 +42,14 @@ _LOGIC = (
     *("logical_and", "logical_not", "logical_or", "logical_xor", "signbit"),
 )
 _REDUCTIONS = ("argsort",)
-_READERS = ("windows",)
-_WRITERS = ("fold",)
 _FACTORISATIONS = ("cholesky", "det", "eigh", "inv", "pinv", "qr", "slogdet", "solve", "svd")
-_SLIDING = ("convolution", "max_pool", "transposed_convolution")
 
 UNCOMPILED: dict[str, str] = {
     **dict.fromkeys(_FUNCTIONS, "there is no vector function for it yet"),
     **dict.fromkeys(_ROUNDING, "there is no vector function for it yet"),
     **dict.fromkeys(_LOGIC, "there are no kernels yet for logic on arrays"),
     **dict.fromkeys(_REDUCTIONS, "there are no kernels yet for this reduction"),
-    **dict.fromkeys(_READERS, "there are no kernels yet that read parts of an array"),
-    **dict.fromkeys(_WRITERS, "there are no kernels yet that write parts of an array"),
     **dict.fromkeys(_FACTORISATIONS, "linear algebra is left to the library behind NumPy"),
-    **dict.fromkeys(_SLIDING, "there are no kernels yet for sliding windows"),
     "random_truncated_normal": "there is no vector function yet for the inverse of erf",
     "while_loop": "the number of its steps is known only when it runs",
 }

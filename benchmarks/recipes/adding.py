@@ -50,6 +50,13 @@ def adding(
 
 
 TASKS = tuple(
-    Task(f"adding-{name.lower()}", f"{name}(32)", "mean squared error", partial(adding, layer), 5, is_error=True)
+    Task(
+        f"adding-{name.lower()}",
+        f"{name}(32)",
+        "mean squared error",
+        partial(adding, layer),
+        5,
+        is_error=True,
+    )
     for name, layer in (("LSTM", gn.LSTM), ("GRU", gn.GRU))
 )

@@ -1,4 +1,4 @@
-"""Learning rates that change with the step: pure functions of (step, total_steps) that take many steps at once.
+"""Learning rates that change with the step: pure functions of (step, total_steps), of one step or many.
 
 `step` counts from 1 and may be traced; `total_steps` is a Python number, the steps of the whole run. The
 first step has a schedule's first rate; `steps` steps later it has arrived at its last one.

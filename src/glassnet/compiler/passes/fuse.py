@@ -22,8 +22,8 @@ from glassnet.errors import UncompilableError
 # Costly enough that computing them twice is worse than storing them once.
 COSTLY = frozenset(
     {
-        *("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
-        *("cosine_of_turns", "sine_of_turns"),
+        *("exp", "exp2", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
+        *("cosine_of_turns", "sine_of_turns", "cos", "sin", "erf", "erfc"),
     }
 )
 

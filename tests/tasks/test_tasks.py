@@ -199,7 +199,7 @@ def test_no_output_depends_on_the_answer_behind_it(recipe) -> None:
 @pytest.mark.parametrize("answer", ["copied", "sorted_symbols"])
 def test_attention_copies_and_sorts(recipe, answer: str) -> None:
     attention = recipe("attention")
-    options = {"length": 4, "rows": 5000, "epochs": 12, "units": 32, "blocks": 1}
+    options = {"length": 4, "rows": 3000, "epochs": 8, "units": 16, "blocks": 1}
     assert attention.attention(getattr(attention, answer), 0, **options).value > 90
 
 

@@ -22,6 +22,8 @@ from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.rearrange import rearrange
+from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.types import agree
@@ -112,7 +114,7 @@ def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
     graph = _expanded(graph)
     refuse_uncompiled(graph)
-    return lift_constants(_flattened(simplify(tidy_loops(graph))))
+    return lift_constants(_flattened(_tidied(graph)))
 
 
 def _expanded(graph: Graph) -> Graph:
@@ -120,7 +122,13 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _flattened(graph: Graph) -> Graph:
-    return simplify(flatten(map_bodies(graph, lambda body: _flattened(simplify(tidy_loops(body))))))
+    return rearrange(simplify(flatten(map_bodies(graph, lambda body: _flattened(_tidied(body))))))
+
+
+def _tidied(graph: Graph) -> Graph:
+    if not any(node.op is LOOP for node in graph.nodes):
+        return simplify(graph)
+    return simplify(recall(simplify(map_bodies(tidy_loops(graph), simplify))))
 
 
 def plan_graph(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache, partial, wraps
+from functools import cache, wraps
 from importlib import import_module
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,15 +19,30 @@ from glassnet.core.trace import Array
 from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ConfigurationError, DTypeError, UncompilableError
 from glassnet.interpret.epoch import ReferenceRunner
-from glassnet.interpret.reference import interpret
+from glassnet.interpret.reference import InterpretedGraph
 from glassnet.transforms.tracing import trace
 
 ENGINES = ("auto", "compiled", "interpreter")
 _ASKED_FOR = "asked for"
-_USER = 5  # the user's frame, seen from where the warning is given
 _said: set[str] = set()
 
 T = TypeVar("T")
+
+
+class Function(Protocol):
+    """A graph ready to run: from all inputs to the outputs, or with the first inputs kept between calls."""
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for these inputs."""
+        ...
+
+    def bind(self, inputs: Sequence[Any]) -> None:
+        """Keeps the first inputs for every call of `rest`."""
+        ...
+
+    def rest(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for the bound inputs and these, the others, of the graph's shapes and dtypes."""
+        ...
 
 
 class FallbackWarning(UserWarning):
@@ -39,13 +55,14 @@ def _compiler() -> ModuleType:
     return import_module("glassnet.compiler")
 
 
-def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
+def function(graph: Graph, engine: str, what: str = "network") -> tuple[Function, str | None]:
     """`graph` as a function from inputs to outputs, and the reason where it is not the compiled one.
 
     `engine` is "auto" (compiles, and falls back with a FallbackWarning, once a reason), "compiled" (raises
-    UncompilableError instead) or "interpreter". Raises ConfigurationError for another.
+    UncompilableError instead) or "interpreter". `what` the warning calls the graph. Raises
+    ConfigurationError for another engine.
     """
-    return _choose_for(graph, engine, "network", _USER + 1)
+    return _choose(engine, lambda: _compiler().compile_graph(graph), lambda: InterpretedGraph(graph), what)
 
 
 def runner(
@@ -57,7 +74,6 @@ def runner(
         lambda: _compiler().CompiledRunner(step, data, carried, learning_rate),
         lambda: ReferenceRunner(step, data, carried, learning_rate),
         "network",
-        _USER,
     )
 
 
@@ -108,13 +124,13 @@ class _Program:
 
         self.graph, self.form = trace(call, *arrays)
         self.engine = engine
-        self.evaluate: Callable[[Sequence[Any]], list[Any]] | None = None
+        self.evaluate: Function | None = None
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         if any(isinstance(x, Array) for x in arrays):
             return unflatten(self.form, self.graph.apply(arrays))
         if self.evaluate is None:
-            self.evaluate, _ = _choose_for(self.graph, self.engine, "function", _USER)
+            self.evaluate, _ = function(self.graph, self.engine, "function")
         return unflatten(self.form, [np.array(x) for x in self.evaluate(arrays)])
 
 
@@ -128,16 +144,8 @@ def _numbers(leaf: Any) -> NDArray:
     return array
 
 
-def _choose_for(
-    graph: Graph, engine: str, what: str, user: int
-) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
-    return _choose(
-        engine, lambda: _compiler().compile_graph(graph), lambda: partial(interpret, graph), what, user
-    )
-
-
 def _choose(
-    engine: str, compiled: Callable[[], T], interpreted: Callable[[], T], what: str, user: int
+    engine: str, compiled: Callable[[], T], interpreted: Callable[[], T], what: str
 ) -> tuple[T, str | None]:
     _check(engine)
     if engine == "interpreter":
@@ -149,8 +157,16 @@ def _choose(
             raise
         if str(reason) not in _said:
             _said.add(str(reason))
-            warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, stacklevel=user)
+            warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, _users_level())
         return interpreted(), str(reason)
+
+
+def _users_level() -> int:
+    """How far the caller is from the user's code, as `warnings.warn` counts frames."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "")[:9] == "glassnet.":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _check(engine: str) -> None:

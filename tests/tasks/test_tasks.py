@@ -192,8 +192,8 @@ def test_no_output_depends_on_the_answer_behind_it(recipe) -> None:
     X = np.array([[3, 1, 2, 10, 1, 2]])
     changed = np.array([[3, 1, 2, 10, 1, 7]])
     before, after = net.predict_proba(X)[0], net.predict_proba(changed)[0]
-    np.testing.assert_array_equal(before[:2], after[:2])
-    assert np.abs(before[2] - after[2]).max() > 1e-6
+    np.testing.assert_allclose(before[:2], after[:2], rtol=1e-6)
+    assert np.abs(before[2] - after[2]).max() > 1e-3
 
 
 @pytest.mark.parametrize("answer", ["copied", "sorted_symbols"])

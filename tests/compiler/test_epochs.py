@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import math
-import mmap
 import multiprocessing
 import os
 import subprocess
@@ -20,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.compiler import epoch as epoch_module
-from glassnet.compiler.arena import Arena
 from glassnet.compiler.jit import compile_function
 from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.lowering.random import lower_shuffle
@@ -224,31 +221,6 @@ def test_other_threads_run_meanwhile(training):
     assert meanwhile
 
 
-def guarded(size: int) -> np.ndarray:
-    """`size` bytes that end where a page begins that must not be touched; another lies before them."""
-    page = mmap.PAGESIZE
-    inner = -(-size // page) * page
-    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    whole = np.frombuffer(pages, np.uint8)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for forbidden in (0, page + inner):
-        address = ctypes.c_void_p(whole.ctypes.data + forbidden)
-        assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
-    return whole[page + inner - size : page + inner]
-
-
-def guarded_copy(array: np.ndarray) -> np.ndarray:
-    copy = guarded(array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-class GuardedArena(Arena):
-    def __init__(self, size: int) -> None:
-        self._bytes = guarded(size)
-        self.address = self._bytes.ctypes.data
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages by a call of Linux")
 @pytest.mark.parametrize(
     "network",
@@ -262,10 +234,12 @@ class GuardedArena(Arena):
     ids=lambda network: "-".join(map(str, network["units"])),
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_nothing_outside_its_memory_is_touched(training, cpu, monkeypatch, network, dtype):
+def test_nothing_outside_its_memory_is_touched(
+    training, cpu, monkeypatch, guarded_arena, guarded_copy, network, dtype
+):
     run = training(**network, dtype=dtype)
     data = TrainingData(tuple(guarded_copy(column) for column in run.data.columns), run.data.key)
-    monkeypatch.setattr(epoch_module, "Arena", GuardedArena)
+    monkeypatch.setattr(epoch_module, "Arena", guarded_arena)
     runner = replace(run, data=data).compiled(cpu)
     runner._order, runner._words = guarded_copy(runner._order), guarded_copy(runner._words)
 

@@ -83,7 +83,7 @@ class Plan:
                 lower_block(Block(b, self.values, self.layout, cpu), kernel.nodes[0])
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
-        return [buffer for buffer in b.buffers if buffer not in known]
+        return [buffer for buffer in b.buffers if buffer not in known and buffer.kind == "arena"]
 
 
 def prepare(graph: Graph) -> Graph:

@@ -71,11 +71,14 @@ def split_product_error(lines: Lines, type: Type, a: str, b: str) -> str:
 
 
 def _halves(lines: Lines, type: Type, number: str) -> tuple[str, str]:
-    t = type_text(type)
-    splitter = _constant(type, 2.0 ** -(-_MANTISSA_BITS[type.element] // 2) + 1)
-    scaled = lines.temporary(f"fmul {t} {number}, {splitter}")
-    over = lines.temporary(f"fsub {t} {scaled}, {number}")
-    high = lines.temporary(f"fsub {t} {scaled}, {over}")
+    """The upper half of the digits, rounded by integer arithmetic on the bits, and the signed rest."""
+    t, whole = type_text(type), type.of("i64" if type.element == "f64" else "i32")
+    dropped = 27 if type.element == "f64" else 12
+    i, half, kept = type_text(whole), Constant(whole, 1 << (dropped - 1)), Constant(whole, -1 << dropped)
+    bits = lines.temporary(f"bitcast {t} {number} to {i}")
+    rounded = lines.temporary(f"add {i} {bits}, {constant_text(half)}")
+    cleared = lines.temporary(f"and {i} {rounded}, {constant_text(kept)}")
+    high = lines.temporary(f"bitcast {i} {cleared} to {t}")
     return high, lines.temporary(f"fsub {t} {number}, {high}")
 
 

@@ -218,10 +218,7 @@ class Builder:
         return self._emit("round_to_zero", (a,))
 
     def product_error(self, a: Number, b: Number) -> Value:
-        """What a * b loses by rounding: the product less the rounded product, exactly.
-
-        Magnitudes have to stay below 2^1000 (f64) or 2^115 (f32), and the error has to be a normal number.
-        """
+        """What a * b loses by rounding: the product less the rounded product, exactly if it is normal."""
         return self._emit("product_error", (a, b))
 
     # -- integer arithmetic (wraps around) and logic (masks too)

@@ -19,7 +19,27 @@ from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"})
+_COSTLY = frozenset(
+    {
+        *("arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh"),
+        *(
+            "divide",
+            "erf",
+            "erfc",
+            "erfinv",
+            "exp",
+            "exp2",
+            "expm1",
+            "floor_divide",
+            "fmod",
+            "gamma",
+            "gammaln",
+        ),
+        *("hypot", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "polygamma", "power"),
+        *("reciprocal", "remainder", "sigmoid", "sin", "sinh", "softplus", "softsign", "sqrt", "tan", "tanh"),
+        *("unnormalized_sinc", "xlogy"),
+    }
+)
 
 
 @dataclass(eq=False)

@@ -5,42 +5,6 @@ from __future__ import annotations
 from glassnet.core.graph import Graph
 from glassnet.errors import UncompilableError
 
-_FUNCTIONS = (
-    *(
-        "arccos",
-        "arccosh",
-        "arcsin",
-        "arcsinh",
-        "arctan",
-        "arctan2",
-        "arctanh",
-        "cbrt",
-        "clip",
-        "copysign",
-        "cos",
-    ),
-    *(
-        "cosh",
-        "deg2rad",
-        "erf",
-        "erfc",
-        "erfinv",
-        "exp2",
-        "fmax",
-        "fmin",
-        "fmod",
-        "gamma",
-        "gammaln",
-        "heaviside",
-    ),
-    *("hypot", "log10", "log2", "logaddexp", "logaddexp2", "polygamma", "positive", "rad2deg", "reciprocal"),
-    *("remainder", "sin", "sinh", "softsign", "tan", "unnormalized_sinc", "xlogy"),
-)
-_ROUNDING = ("ceil", "floor", "floor_divide", "rint", "round", "trunc")
-_LOGIC = (
-    *("bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isfinite", "isinf", "isnan"),
-    *("logical_and", "logical_not", "logical_or", "logical_xor", "signbit"),
-)
 _REDUCTIONS = ("argsort",)
 _READERS = ("windows",)
 _WRITERS = ("fold",)
@@ -52,9 +16,6 @@ _SAMPLING = (
 )
 
 UNCOMPILED: dict[str, str] = {
-    **dict.fromkeys(_FUNCTIONS, "there is no vector function for it yet"),
-    **dict.fromkeys(_ROUNDING, "there is no vector function for it yet"),
-    **dict.fromkeys(_LOGIC, "there are no kernels yet for logic on arrays"),
     **dict.fromkeys(_REDUCTIONS, "there are no kernels yet for this reduction"),
     **dict.fromkeys(_READERS, "there are no kernels yet that read parts of an array"),
     **dict.fromkeys(_WRITERS, "there are no kernels yet that write parts of an array"),

@@ -84,6 +84,10 @@ SIMPLIFIED: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: (_placed(x) + _placed(x * 2.0, 0))[5:], ""),  # (scatter(x) + y)[a] -> scatter(x)[a] + y[a]
     (lambda x: _placed(gnp.tanh(x), 0, 3), "tanh"),  # everything is written
     (lambda x: gnp.concatenate([gnp.tanh(x)]), "tanh"),  # concatenate(x) -> x
+    (lambda x: _placed(x, 0) + (_placed(x[:1], 6) + _placed(x, 3)), "getitem concatenate"),  # side by side
+    (lambda x: gnp.tanh(x).T.T, "tanh"),  # transpose(transpose(x)) -> transpose(x)
+    (lambda x: gnp.tanh(x).T[1:2], "tanh getitem reshape"),  # transpose(x)[a] -> transpose(x[b])
+    (lambda x: _placed(gnp.tanh(x)).T[:, 2:5], "tanh transpose"),  # transpose(scatter(x)) -> scatter(...)
     (lambda x: gnp.tanh(x[:1]).max(0), "getitem tanh reshape"),  # a reduction over one element
 ]
 

@@ -1,6 +1,6 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> agree -> expand -> simplify -> flatten -> fuse -> layout -> lowering (loops) -> memory
+graph -> loops, agree, expand, simplify, flatten -> fuse -> layout -> lowering (loops) -> memory
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from glassnet.compiler.lowering.blocks import lower_block
 from glassnet.compiler.lowering.matrix import lower_contraction
 from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
+from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
+from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
+from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph, Node
 
 
@@ -35,6 +39,7 @@ class Plan:
     graph: Graph
     values: Values
     layout: Layout
+    padding: Mapping[str, int]
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -61,17 +66,19 @@ class Plan:
                 lifetimes[buffer] = (lifetimes.get(buffer, (number, number))[0], number)
 
         for number, kernel in enumerate(self.kernels):
-            scratch = self._lower_kernel(b, kernel, cpu)
+            known = set(b.buffers)
+            self.lower_kernel(b, kernel, cpu)
             for node in (*kernel.reads, *kernel.writes):
                 touch(self.layout.storages[node].buffer, number)
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
-            for buffer in scratch:
-                touch(buffer, number)
+            for buffer in b.buffers:
+                if buffer not in known and buffer.kind == "arena":
+                    touch(buffer, number)
         return lifetimes
 
-    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> list[Buffer]:
-        known = set(b.buffers)
+    def lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
+        """Emits the loops of one kernel."""
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -80,47 +87,102 @@ class Plan:
             case "columns":
                 lower_columns(b, self.values, self.layout, kernel, cpu)
             case "block":
-                lower_block(Block(b, self.values, self.layout, cpu), kernel.nodes[0])
+                block = Block(b, self.values, self.layout, cpu, self.padding)
+                if kernel.nodes[0].op is LOOP:
+                    lower_loop(block, kernel, self._plan_body(b, cpu))
+                else:
+                    lower_block(block, kernel.nodes[0])
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
-        return [buffer for buffer in b.buffers if buffer not in known and buffer.kind == "arena"]
+
+    def _plan_body(self, b: Builder, cpu: CPU) -> Planner:
+        def planner(
+            body: Graph,
+            given: Mapping[Node, Storage],
+            placed: Mapping[int, Storage],
+            overwrites: Mapping[int, int],
+        ) -> BodyPlan:
+            plan = plan_prepared(body, b, self.padding, overwrites=overwrites, given=given, placed=placed)
+            made = {plan.values.base(node) for node in plan.graph.outputs}
+            return BodyPlan(plan.kernels, made, lambda kernel: plan.lower_kernel(b, kernel, cpu))
+
+        return planner
 
 
 def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
-    graph = simplify(expand(agree(graph)))
+    graph = _expanded(graph)
     refuse_uncompiled(graph)
-    return simplify(flatten(graph))
+    return lift_constants(_flattened(_tidied(graph)))
+
+
+def _expanded(graph: Graph) -> Graph:
+    return simplify(expand(agree(split_loops(graph, _expanded))))
+
+
+def _flattened(graph: Graph) -> Graph:
+    return simplify(flatten(map_bodies(graph, lambda body: _flattened(_tidied(body)))))
+
+
+def _tidied(graph: Graph) -> Graph:
+    if not any(node.op is LOOP for node in graph.nodes):
+        return simplify(graph)
+    return simplify(recall(simplify(map_bodies(tidy_loops(graph), simplify))))
 
 
 def plan_graph(
     graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
 ) -> Plan:
     """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
-    graph, overwrites = prepare(graph), overwrites or {}
+    graph = prepare(graph)
+    return plan_prepared(graph, b, paddings(graph, cpu), fixed=fixed, overwrites=overwrites or {})
+
+
+def plan_prepared(
+    graph: Graph,
+    b: Builder,
+    padding: Mapping[str, int],
+    *,
+    fixed: Iterable[int] = (),
+    overwrites: Mapping[int, int],
+    given: Mapping[Node, Storage] | None = None,
+    placed: Mapping[int, Storage] | None = None,
+) -> Plan:
+    """The plan of a graph as `prepare` makes it.
+
+    Inputs that are `given` a storage keep it, and outputs that are `placed` (by number) are computed there.
+    """
+    given, placed = given or {}, placed or {}
     while True:
         values = Values(graph)
         same_memory, stuck = _same_memory(graph, values, overwrites)
+        outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
         kernels, conflicts = fuse(graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
+        stuck += displaced
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break
         graph = relay(graph, unfit, stuck)
-    layout = plan_layout(
-        kernels, values, b, paddings(graph, cpu), [graph.inputs[i] for i in fixed], same_memory
-    )
-    return Plan(graph, values, layout)
+    plain = [graph.inputs[i] for i in fixed]
+    layout = plan_layout(kernels, values, b, padding, plain, same_memory, {**given, **outputs})
+    return Plan(graph, values, layout, padding)
 
 
 def paddings(graph: Graph, cpu: CPU) -> dict[str, int]:
     """To how many elements lines are filled up: whole vectors of each type that the graph computes in."""
     lanes = {element: cpu.lanes(element) for element in ELEMENTS.values()}
-    inputs = set(graph.inputs)
-    computed = {element_of(node.dtype) for node in graph.nodes if node not in inputs and node.inputs}
-    widest = max((lanes[element] for element in computed), default=1)
+    widest = max((lanes[element] for element in _computed(graph)), default=1)
     # a kernel of a narrow type reads as many elements of a wide one at a time
     return {element: max(count, widest) for element, count in lanes.items()}
+
+
+def _computed(graph: Graph) -> set[str]:
+    """The elements that the graph computes."""
+    inputs = set(graph.inputs)
+    made = [node for node in graph.nodes if node not in inputs and node.inputs]
+    inner = [_computed(node.attributes["body"]) for node in made if node.op is LOOP]
+    return {element_of(node.dtype) for node in made}.union(*inner)
 
 
 def _same_memory(
@@ -138,6 +200,22 @@ def _same_memory(
         else:
             same_memory[made] = given
     return same_memory, stuck
+
+
+def _placed_outputs(
+    graph: Graph, values: Values, placed: Mapping[int, Storage], same_memory: Mapping[Node, Node]
+) -> tuple[dict[Node, Storage], list[int]]:
+    """The storages of outputs that are computed in their places, and the numbers of those that cannot be."""
+    outputs: dict[Node, Storage] = {}
+    displaced: list[int] = []
+    for number, storage in placed.items():
+        made = values.base(graph.outputs[number])
+        matrix = len(graph.outputs[number].shape) < 2 or values.storage(made) == "matrix"
+        if not values.is_computed(made) or made in outputs or made in same_memory or not matrix:
+            displaced.append(number)
+        else:
+            outputs[made] = storage
+    return outputs, displaced
 
 
 def finish_memory(b: Builder, lifetimes: Mapping[Buffer, tuple[int, int]]) -> int:

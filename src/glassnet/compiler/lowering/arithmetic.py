@@ -121,7 +121,6 @@ LOWERINGS = {
     "clip": _clip,
     "copysign": lambda b, node, x, y: b.copysign(x, y),
     "heaviside": _heaviside,
-    "positive": lambda b, node, x: x,
     "reciprocal": _reciprocal,
     "deg2rad": lambda b, node, x: b.mul(x, RADIANS_PER_DEGREE),
     "rad2deg": lambda b, node, x: b.mul(x, DEGREES_PER_RADIAN),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glassnet.compiler.lowering import cumulative, extremum, indexing, shaping
+from glassnet.compiler.lowering import (
+    convolution,
+    cumulative,
+    extremum,
+    indexing,
+    random,
+    shaping,
+    windows,
+)
 from glassnet.compiler.lowering.nest import Block
 from glassnet.core.graph import Node
 from glassnet.errors import UncompilableError
@@ -14,6 +22,9 @@ BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     **indexing.BLOCKS,
     **extremum.BLOCKS,
     **cumulative.BLOCKS,
+    **random.BLOCKS,
+    **windows.BLOCKS,
+    **convolution.BLOCKS,
 }
 
 

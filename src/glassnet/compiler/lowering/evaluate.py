@@ -54,6 +54,7 @@ LOWERINGS: dict[str, Lowering] = {
     **{name: _plain(function) for name, function in FUNCTIONS.items()},
     "polygamma": lambda b, node, x: special.polygamma(b, x, node.attributes["order"]),
     "unnormalized_sinc": lambda b, node, x: trigonometric.sinc(b, x, node.attributes["order"]),
+    "high_word": lambda b, node, x: b.lshr(x, 32),
     "broadcast_to": lambda b, node, x: x,
     "cast": conversion.convert,
     "convert": conversion.convert,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder, Operand, Position
@@ -22,7 +22,7 @@ class Block:
     values: Values
     layout: Layout
     cpu: CPU
-    made: list[Node] = field(default_factory=list[Node])  # what its kernel has to write
+    padding: Mapping[str, int]  # to how many elements lines are filled up
 
     def view(self, node: Node) -> View:
         """A value of the graph as an array in memory."""

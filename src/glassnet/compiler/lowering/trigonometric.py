@@ -79,6 +79,24 @@ def tan(b: Builder, x: Value) -> Value:
     return flip_sign(b, value, x)
 
 
+def cosine_of_turns(b: Builder, t: Value) -> Value:
+    """cos(2 pi t): t = n/4 + s exactly, |s| <= 1/8."""
+    return in_double(functools.partial(_of_turns, shift=1))(b, t)
+
+
+def sine_of_turns(b: Builder, t: Value) -> Value:
+    """sin(2 pi t)."""
+    return in_double(functools.partial(_of_turns, shift=0))(b, t)
+
+
+def _of_turns(b: Builder, t: Value, shift: int) -> Value:
+    n = b.round_even(b.mul(t, 4.0))
+    r = b.mul(b.fma(n, -0.25, t), 2 * math.pi)
+    sine, cosine = _sine_and_cosine(b, r, b.zero(r.type))  # type: ignore[arg-type]
+    quarters = b.iadd(_low_bits(b, n), shift)
+    return flip_sign(b, b.select(_is_odd(b, quarters), cosine, sine), _second_bit(b, quarters, t))
+
+
 def sinc(b: Builder, u: Value, order: int) -> Value:
     """The derivative of that order of sin(u) / u, absolutely accurate; 1 at 0 for order 0."""
     return in_double(functools.partial(_sinc, order=order))(b, u)
@@ -123,9 +141,19 @@ def _of_remainder(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     """(sin(r), cos(r), n) for x = n pi/2 + r, x >= 0; of n, an i64, the low two bits count."""
     element = x.type.element
     (high, low), n = _remainder(b, x if element == "f64" else b.fpext(x, "f64"), double=element == "f64")
-    quarters = b.bitcast(b.add(n, FORMATS["f64"].rounding), "i64")
     if element == "f32":
         high = b.fptrunc(high, "f32")
+    return *_sine_and_cosine(b, high, low), _low_bits(b, n)
+
+
+def _low_bits(b: Builder, n: Value) -> Value:
+    """A whole f64 as an i64 of which the low bits are right."""
+    return b.bitcast(b.add(n, FORMATS["f64"].rounding), "i64")
+
+
+def _sine_and_cosine(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
+    """The sine and the cosine of high + low, at most pi/4 in magnitude; in f32 of high alone."""
+    element = high.type.element
     z = b.mul(high, high)
     half = b.mul(z, 0.5)
     first = b.sub(1.0, half)
@@ -134,7 +162,7 @@ def _of_remainder(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     if element == "f64":
         sine = b.add(sine, b.mul(low, first))
         cosine = b.sub(cosine, b.mul(high, low))
-    return b.add(high, sine), b.add(first, cosine), quarters
+    return b.add(high, sine), b.add(first, cosine)
 
 
 def _remainder(b: Builder, x: Value, *, double: bool) -> tuple[Pair, Value]:
@@ -213,4 +241,10 @@ def _pi(bits: int) -> int:
     return (16 * inverse_tangent(5) - 4 * inverse_tangent(239)) >> guard
 
 
-FUNCTIONS = {"cos": cos, "sin": sin, "tan": tan}
+FUNCTIONS = {
+    "cos": cos,
+    "cosine_of_turns": cosine_of_turns,
+    "sin": sin,
+    "sine_of_turns": sine_of_turns,
+    "tan": tan,
+}

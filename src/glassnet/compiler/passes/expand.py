@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
+from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
+from glassnet.compiler.passes.sliding import SLIDING_RULES
+from glassnet.compiler.passes.types import as_dtype
 from glassnet.compiler.passes.vocabulary import ROW_MAX
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -145,8 +148,17 @@ def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
 
 
 def _identity(node: Node) -> Node:
-    # variables and gradient stops are marks, not work
+    # variables and gradient stops are marks, not work; +x is x
     return node.inputs[0]
+
+
+def _alone(node: Node) -> Node:
+    # outside a batch the mean over the examples is the example, and there is one
+    return (
+        as_dtype(node.inputs[0], node.dtype, node)
+        if node.op.name == "batch_mean"
+        else number(1.0, node.dtype)
+    )
 
 
 _RULES = {
@@ -157,8 +169,13 @@ _RULES = {
     "square": (_square,),
     "power": (_power,),
     "contract": (_thin_product,),
+    **SAMPLING_RULES,
+    **SLIDING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
     "variable": (_identity,),
     "stop_gradient": (_identity,),
+    "positive": (_identity,),
+    "batch_mean": (_alone,),
+    "batch_size": (_alone,),
 }

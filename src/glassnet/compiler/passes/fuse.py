@@ -15,29 +15,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
+from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset(
+COSTLY = frozenset(
     {
         *("arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh"),
-        *(
-            "divide",
-            "erf",
-            "erfc",
-            "erfinv",
-            "exp",
-            "exp2",
-            "expm1",
-            "floor_divide",
-            "fmod",
-            "gamma",
-            "gammaln",
-        ),
-        *("hypot", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "polygamma", "power"),
-        *("reciprocal", "remainder", "sigmoid", "sin", "sinh", "softplus", "softsign", "sqrt", "tan", "tanh"),
-        *("unnormalized_sinc", "xlogy"),
+        *("cosine_of_turns", "divide", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor_divide"),
+        *("fmod", "gamma", "gammaln", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2"),
+        *("polygamma", "power", "reciprocal", "remainder", "sigmoid", "sin", "sine_of_turns", "sinh"),
+        *("softplus", "softsign", "sqrt", "tan", "tanh", "unnormalized_sinc", "xlogy"),
     }
 )
 
@@ -96,7 +85,7 @@ class _Fusion:
                 continue
             readers = self.consumers[node]
             mask = node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers)
-            cheap = node.op.name not in _COSTLY and node.shape
+            cheap = node.op.name not in COSTLY and node.shape
             if mask or (
                 cheap
                 and all(
@@ -128,7 +117,9 @@ class _Fusion:
         if node in self.inlined or not self.values.is_computed(node):
             return
         needed = {self.home[x] for x in self.leaves(node) if x in self.home}
-        if is_contraction(node):
+        if node.op is TAKEN:
+            self._join(self.home[node.inputs[0]], node, set(), per_row=False)
+        elif is_contraction(node):
             self._open(Kernel("contraction", self.values.space(node), node), node, needed)
         elif self.values.is_column_sum(node):
             self._open(Kernel("columns", self.values.space(node.inputs[0]), node), node, needed)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from glassnet.compiler.passes.rewrite import Rule, make
+from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Node
-from glassnet.core.shape import Shape
+from glassnet.core.shape import Shape, size_of
 from glassnet.core.trace import constant
 
 Part = tuple[int, int, int]  # first element, how many, step
@@ -86,7 +87,13 @@ def _getitem(node: Node) -> Node | None:
     parts = parts_of(node)
     if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts):
         return x  # x[:] -> x
-    rules = {"getitem": _of_getitem, "concatenate": _of_concatenate, "scatter": _of_scatter, "add": _of_sum}
+    rules = {
+        "getitem": _of_getitem,
+        "concatenate": _of_concatenate,
+        "scatter": _of_scatter,
+        "add": _of_sum,
+        "transpose": _of_transpose,
+    }
     rule = rules.get(x.op.name)
     return rule(node, x, parts) if rule else None
 
@@ -119,7 +126,7 @@ def _of_concatenate(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
 def _of_fewer(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
     axis = x.attributes["axis"]
     start, count, step = parts[axis]
-    if step != 1 or node.shape[axis] == x.shape[axis]:
+    if step != 1 or node.shape[axis] in (0, x.shape[axis]):
         return None
     pieces: list[Node] = []
     begin = 0
@@ -158,6 +165,62 @@ def _of_sum(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
     return make("add", *(taken(y, parts, node) for y in x.inputs), like=node)
 
 
+def sum_of_parts(node: Node) -> Node | None:
+    """scatter(x, a) + scatter(y, b) -> concatenate(x, y), a and b side by side and together all there is."""
+    pieces = _pieces(node, None)
+    if pieces is None or len(pieces[1]) < 2:
+        return None
+    axis, found = pieces
+    found.sort(key=lambda piece: piece[0])
+    end = 0
+    for start, x in found:
+        if start != end:
+            return None
+        end = start + x.shape[axis]
+    return (
+        make("concatenate", *(x for _, x in found), axis=axis, like=node) if end == node.shape[axis] else None
+    )
+
+
+def _pieces(node: Node, axis: int | None) -> tuple[int, list[tuple[int, Node]]] | None:
+    """What a sum of scatters writes, and where along their one axis; None where it is no such sum."""
+    if node.op.name == "add" and all(x.shape == node.shape for x in node.inputs):
+        first = _pieces(node.inputs[0], axis)
+        second = _pieces(node.inputs[1], first[0]) if first else None
+        return (first[0], first[1] + second[1]) if first and second else None
+    if node.op.name != "scatter":
+        return None
+    x = node.inputs[0]
+    cut = [i for i, (part, n) in enumerate(zip(parts_of(node), node.shape, strict=True)) if part != (0, n, 1)]
+    if len(cut) != 1 or axis not in (None, cut[0]) or parts_of(node)[cut[0]][2] != 1:
+        return None
+    return cut[0], [(parts_of(node)[cut[0]][0], x)]
+
+
+def _of_transpose(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    # transpose(x)[a] -> transpose(x[b]) where that is less to turn
+    if size_of(node.shape) == size_of(x.shape):
+        return None
+    axes = x.attributes["axes"]
+    inner = [parts[axes.index(axis)] for axis in range(len(axes))]
+    return make("transpose", taken(x.inputs[0], inner, node), axes=axes, like=node)
+
+
+def _transpose(node: Node) -> Node | None:
+    x, axes = node.inputs[0], node.attributes["axes"]
+    long = [axis for axis in axes if x.shape[axis] > 1]
+    if long == sorted(long):  # only axes of extent 1 move
+        return make("reshape", x, shape=node.shape, like=node)
+    if x.op.name == "transpose":  # transpose(transpose(x)) -> transpose(x)
+        first = x.attributes["axes"]
+        return make("transpose", x.inputs[0], axes=tuple(first[axis] for axis in axes), like=node)
+    if x.op.name == "scatter":  # transpose(scatter(x, a)) -> scatter(transpose(x), b)
+        parts = parts_of(x)
+        turned = make("transpose", x.inputs[0], axes=axes, like=node)
+        return make("scatter", turned, index=slices([parts[i] for i in axes]), shape=node.shape, like=node)
+    return None
+
+
 def _scatter(node: Node) -> Node | None:
     x = node.inputs[0]
     if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts_of(node)):
@@ -166,11 +229,50 @@ def _scatter(node: Node) -> Node | None:
 
 
 def _concatenate(node: Node) -> Node | None:
-    return node.inputs[0] if len(node.inputs) == 1 else None  # concatenate(x) -> x
+    before = _states_before(node)
+    if before is not None:
+        return before
+    pieces = [x for x in node.inputs if 0 not in x.shape]
+    if len(pieces) == 1:
+        return pieces[0]  # concatenate(x) -> x
+    if not pieces or len(pieces) == len(node.inputs):
+        return None
+    return make("concatenate", *pieces, axis=node.attributes["axis"], like=node)  # without empty pieces
+
+
+def _states_before(node: Node) -> Node | None:
+    # concatenate(first carry, carries after each step) -> the table of a loop that holds both
+    if len(node.inputs) != 2 or node.attributes["axis"] != 0:
+        return None
+    first, later = node.inputs
+    if later.op.name != "getitem" or later.inputs[0].op is not TAKEN:
+        return None
+    table, (rows, *rest) = later.inputs[0], parts_of(later)
+    loop, part = table.inputs[0], table.attributes["part"]
+    whole = rows[::2] == (1, 1) and all(
+        part == (0, n, 1) for part, n in zip(rest, table.shape[1:], strict=True)
+    )
+    if not whole or part >= loop.attributes["carries"] or first.shape != (1, *table.shape[1:]):
+        return None
+    if not _is_reshaped(first, loop.inputs[part]):
+        return None
+    return taken(table, [(0, rows[1] + 1, 1), *rest], node)
+
+
+def _is_reshaped(x: Node, source: Node) -> bool:
+    """True where x has the very elements of `source`."""
+    if x.op.name == source.op.name == "constant":
+        return x.dtype == source.dtype and x.value.tobytes() == source.value.tobytes()
+    while x.op.name == "reshape":
+        x = x.inputs[0]
+    while source.op.name == "reshape":
+        source = source.inputs[0]
+    return x is source
 
 
 SLICE_RULES: dict[str, tuple[Rule, ...]] = {
     "getitem": (canonical_getitem, _getitem),
     "scatter": (canonical_scatter, _scatter),
     "concatenate": (_concatenate,),
+    "transpose": (_transpose,),
 }

@@ -74,7 +74,7 @@ class Plan:
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
             for buffer in b.buffers:
-                if buffer not in known:
+                if buffer not in known and buffer.kind == "arena":
                     touch(buffer, number)
         return lifetimes
 

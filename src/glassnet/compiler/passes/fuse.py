@@ -22,8 +22,11 @@ from glassnet.errors import UncompilableError
 # Costly enough that computing them twice is worse than storing them once.
 COSTLY = frozenset(
     {
-        *("exp", "exp2", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
-        *("cosine_of_turns", "sine_of_turns", "cos", "sin", "erf", "erfc"),
+        *("arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh"),
+        *("cosine_of_turns", "divide", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor_divide"),
+        *("fmod", "gamma", "gammaln", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2"),
+        *("polygamma", "power", "reciprocal", "remainder", "sigmoid", "sin", "sine_of_turns", "sinh"),
+        *("softplus", "softsign", "sqrt", "tan", "tanh", "unnormalized_sinc", "xlogy"),
     }
 )
 

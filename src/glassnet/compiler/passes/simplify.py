@@ -227,7 +227,10 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys(
         (
             *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"),
-            *("maximum", "minimum"),
+            *("maximum", "minimum", "fmax", "fmin", "clip", "copysign", "heaviside"),
+            *("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor"),
+            *("floor_divide", "remainder", "fmod", "power", "hypot", "arctan2"),
+            *("logaddexp", "logaddexp2", "xlogy"),
         ),
         _ELEMENTWISE,
     ),

@@ -60,6 +60,29 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "lying": lambda x: x.reshape(1, x.size),
     "spread": lambda x: gnp.broadcast_to(x, (3, *x.shape)) if x.ndim < 2 else x,
     "transpose": lambda x: x.T,
+    "turned": lambda x: gnp.moveaxis(x, 0, -1),
+    "swapped": lambda x: gnp.swapaxes(x, 0, 1),
+    "reversed": lambda x: x[::-1],
+    "every second": lambda x: x[..., ::2],
+    "first": lambda x: x[0],
+    "new axis": lambda x: x[:, None],
+    "halves": lambda x: gnp.concatenate([x[1:], x[:1] * 2.0]),
+    "doubled": lambda x: gnp.concatenate([x, x], -1),
+    "padded": lambda x: gnp.pad(x, 1),
+    "middle sum": lambda x: x.sum(1),
+    "outer sum": lambda x: x.sum((0, -1)),
+    "centred": lambda x: x - x.mean(0, keepdims=True),
+    "normed": lambda x: x / gnp.sqrt((x * x).mean(-1, keepdims=True) + 1.0),
+    "largest": lambda x: x.max(-1),
+    "smallest kept": lambda x: x.min(0, keepdims=True),
+    "place of largest": lambda x: x.argmax(-1) + 0.5,
+    "cumulated": lambda x: gnp.cumsum(x, -1),
+    "cumulated down": lambda x: gnp.cumsum(x, 0),
+    "counted": lambda x: (x > 0).sum(0) * 1.0,
+    "where positive": lambda x: gnp.any(x > 0.5, axis=-1) * 1.0,
+    "rows taken": lambda x: gnp.take(x, np.array([0, -1, 0]), axis=0),
+    "spread in front": lambda x: gnp.broadcast_to(x, (2, *x.shape)),
+    "softmax in front": lambda x: gnp.softmax(x, axis=0),
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda x, y: x + y,
@@ -76,18 +99,23 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "matmul transposed": lambda x, y: x @ y.T,
     "result transposed": lambda x, y: contract(x, y, "ij,jk->ki"),
     "outer": lambda x, y: contract(x, y, "i,j->ij"),
+    "each by each": lambda x, y: gnp.einsum("a...,b...->ab...", x, y),
+    "stacked": lambda x, y: gnp.einsum("bij,bkj->bik", x, y),
+    "stacked across": lambda x, y: gnp.einsum("bij,bik->kbj", x, y),
+    "together": lambda x, y: gnp.einsum("bpf,of->bpo", x, y),
     "cross-entropy": lambda x, y: gnp.softmax_cross_entropy(x, gnp.abs(y)),
     "binary cross-entropy": lambda x, y: gnp.sigmoid_cross_entropy(x, gnp.sigmoid(y)),
 }
 EXTENTS = (1, 2, 3, 8, 17)
+LARGEST = 20_000  # elements of a generated array
 
 
 @st.composite
 def graphs(draw: st.DrawFn, dtypes: tuple[str, ...]) -> tuple[Graph, list[Any]]:
-    """A graph of a handful of ops over arrays of up to two dimensions, and its inputs."""
+    """A graph of a handful of ops over arrays of up to three dimensions and more, and its inputs."""
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     extent = st.sampled_from(draw(st.lists(st.sampled_from(EXTENTS), min_size=1, max_size=2)))
-    shapes = draw(st.lists(st.lists(extent, max_size=2), min_size=1, max_size=3))
+    shapes = draw(st.lists(st.lists(extent, max_size=3), min_size=1, max_size=3))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     inputs = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
     labels = rng.integers(0, 4, draw(extent)).astype(np.int32)
@@ -114,6 +142,8 @@ def graphs(draw: st.DrawFn, dtypes: tuple[str, ...]) -> tuple[Graph, list[Any]]:
                     known.append(choices[number](classes))
             except ShapeError:
                 continue
+            if known[-1].size > LARGEST or known[-1].size == 0:
+                known.pop()
         return tuple(known[-wanted:])
 
     graph, _ = trace(compute, *inputs, labels)

@@ -16,7 +16,8 @@ from glassnet.core.registry import OPS
 from glassnet.errors import ShapeError, UncompilableError
 from glassnet.interpret.reference import interpret
 from glassnet.ops.comparison import one_hot
-from glassnet.transforms.cases import cases
+from glassnet.ops.matrix import contract
+from glassnet.transforms.cases import Case, cases
 from glassnet.transforms.tracing import trace
 
 X, Y = np.random.default_rng(0).standard_normal((2, 5, 7))
@@ -25,17 +26,14 @@ LABELS = np.array([2, 0, 6, 3, 3], np.int32)
 # How to write each op that does not work element by element: the arguments, and the op on them.
 EXAMPLES: dict[str, tuple[tuple[Any, ...], Callable[..., Any]]] = {
     "broadcast_to": ((X[0],), lambda x: gnp.broadcast_to(x, (3, 7)) * 2.0),
-    "concatenate": ((X, Y), lambda x, y: gnp.concatenate([x, y])),
     "constant": ((X,), lambda x: x + Y),
     "contract": ((X, Y), lambda x, y: x.T @ y),
-    "getitem": ((X,), lambda x: x[1]),
     "input": ((X,), lambda x: x),
     "leaky_relu": ((X,), lambda x: gnp.leaky_relu(x, slope=0.1)),
     "logsumexp": ((X,), lambda x: gnp.logsumexp(x, axis=-1)),
     "one_hot": ((X, LABELS), lambda x, labels: x * one_hot(labels, 7, np.dtype(np.float64))),
     "power": ((X,), lambda x: x**3),
     "reshape": ((X,), lambda x: x.sum(1).reshape(5, 1) * x),
-    "scatter": ((X,), lambda x: OPS["scatter"](x, index=(0,), shape=(2, 5, 7))),
     "sigmoid_cross_entropy": ((X, abs(Y) / 4), gnp.sigmoid_cross_entropy),
     "softmax": ((X,), gnp.softmax),
     "softmax_cross_entropy": ((X, Y**2), gnp.softmax_cross_entropy),
@@ -60,8 +58,8 @@ def example(name: str) -> tuple[tuple[Any, ...], Callable[..., Any]]:
     if name in EXAMPLES:
         return EXAMPLES[name]
     op = OPS[name]
-    if name in UNCOMPILED:
-        case = next(case for case in cases(name) if all(x.size for x in case.inputs))
+    if name not in LOWERINGS or name in ("cast", "convert"):
+        case = applications(name)[0]
         return case.inputs, lambda *inputs: op(*inputs, **case.attributes)
     count = 2 if name in (*ARITHMETIC, *COMPARISONS) else 1
     rng = np.random.default_rng(1)
@@ -81,6 +79,28 @@ def test_every_op_is_compiled_or_says_why_not(name, cpu):
     got, expected = compile_graph(graph, cpu)(arguments), interpret(graph, arguments)
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-14)
+
+
+def applications(name: str) -> list[Case]:
+    """The cases that the op is certified on, but for those of arrays without elements."""
+    op = OPS[name]
+
+    def has_elements(case: Case) -> bool:
+        graph, _ = trace(lambda *inputs: op(*inputs, **case.attributes), *case.inputs)
+        return all(0 not in node.shape for node in (*graph.inputs, *graph.outputs))
+
+    return [case for case in cases(name) if has_elements(case)]
+
+
+# A general power is not compiled.
+@pytest.mark.parametrize("name", sorted(OPS.keys() - UNCOMPILED.keys() - {"input", "constant", "power"}))
+def test_every_way_to_apply_an_op_is_compiled(name):
+    op = OPS[name]
+    for case in applications(name):
+        graph, _ = trace(lambda *inputs, case=case: op(*inputs, **case.attributes), *case.inputs)
+        (got,), (expected,) = compile_graph(graph)(case.inputs), interpret(graph, case.inputs)
+        assert (got.shape, got.dtype) == (np.shape(expected), expected.dtype)
+        np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-14)
 
 
 def test_only_ops_that_exist_are_declared():
@@ -110,7 +130,7 @@ def test_elementwise_ops_agree_at_special_and_random_values(cpu, dtype):
         names = list(all_of(x[:1], y[:1]))
         expected = interpret(graph, [x, y])
     covered = UNARY.keys() | {*ARITHMETIC, *COMPARISONS}
-    assert covered >= LOWERINGS.keys() - {"where", "broadcast_to"}
+    assert covered >= LOWERINGS.keys() - {"where", "broadcast_to", "cast", "convert"}
     # the interpreter's sums of rounded functions are no better than this; denormal numbers count as zero
     relative, smallest = (2e-6, 1e-37) if dtype == np.float32 else (1e-13, 1e-307)
     for name, got, wanted in zip(names, compile_graph(graph, cpu)([x, y]), expected, strict=True):
@@ -178,27 +198,68 @@ def test_graphs_that_were_or_could_be_wrong(function, cpu):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
-F, D, WHOLE = np.ones(4, np.float32), np.ones(4), np.arange(4, dtype=np.int32)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("bij,bjk->bik", "bij,bkj->bik", "bji,bjk->bik", "bji,bkj->bik", "bij,bjk->bki", "bij,bjk->kbi"),
+        *("bphd,bqhd->bhpq", "bhpq,bqhd->bphd", "bhpq,bhpd->bhqd", "bpf,of->bpo", "bpf,bpo->of"),
+        *("bi,bi->b", "bij,bj->bi", "bi,bij->bj", "bi,bj->bij", "ij,bk->bijk", "ijk,ijk->", "bijk,jk->bi"),
+        *("ab,cd->acbd", "abc,bd->acd", "abc,cb->a", "i,ijk->jk", "bij,k->bijk"),
+    ],
+)
+def test_products_of_any_labels(spec, cpu):
+    extents = dict(zip("abcdfhijkopq", (3, 2, 4, 5, 18, 2, 3, 17, 5, 19, 4, 6), strict=True))
+    rng = np.random.default_rng(4)
+    operands = spec.partition("->")[0].split(",")
+    x, y = (rng.standard_normal([extents[label] for label in labels]) for labels in operands)
+    graph, _ = trace(lambda x, y: contract(x, y, spec) * 2.0, x, y)
+    got, expected = compile_graph(graph, cpu)([x, y]), interpret(graph, [x, y])
+    np.testing.assert_allclose(got[0], expected[0], rtol=1e-12, atol=1e-12)
+
+
+F, D, WHOLE = np.ones(4, np.float32), np.linspace(-1.0, 2.0, 4), np.arange(4, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (lambda x, y: (x + y, x * 2, gnp.tanh(x).astype("float64") * y), (F, D)),
+        (lambda i, y: (i + i, i * y, i - 3, -i, abs(i - 2), gnp.maximum(i, 2), gnp.sign(i - 1)), (WHOLE, D)),
+        (
+            lambda i, y: (
+                i.sum(),
+                i.sum() * y,
+                (i.astype("int64") * 2**40).sum(),
+                i.max(),
+                i.min(),
+                i.prod(),
+            ),
+            (WHOLE, D),
+        ),
+        (lambda y: ((y > 0) * y, y > 0, (y > 0).sum(), (y > 0) + (y < 0.5), (y > 0) * (y < 0.5)), (D,)),
+        (lambda c, y: gnp.where(c, y, 0.0), (D, D)),
+        (lambda i: (i + 1, i.astype("int64"), i.astype("float32"), i.astype("bool")), (WHOLE,)),
+        (lambda x: (x + 1, x.sum(1), x.mean((0, 2)), x - x.mean(2, keepdims=True)), (np.ones((2, 3, 5)),)),
+        (lambda x: gnp.logsumexp(x, axis=0), (np.arange(6.0).reshape(2, 3),)),
+        (lambda x: x.reshape(6, 6), (np.arange(36.0).reshape(4, 9),)),
+        (lambda x, y: (x.reshape(1, 4) @ y, y.T @ x.reshape(4, 1)), (D, np.ones((4, 2)))),
+        (lambda x, y: one_hot(x, 4, D.dtype) * y, (np.arange(4), np.ones((4, 4)))),
+    ],
+)
+def test_types_and_shapes_of_every_kind(function, arguments, cpu):
+    graph, _ = trace(function, *arguments)
+    for got, expected in zip(compile_graph(graph, cpu)(arguments), interpret(graph, arguments), strict=True):
+        assert (got.shape, got.dtype) == (np.shape(expected), expected.dtype)
+        np.testing.assert_allclose(got, expected, rtol=1e-6 if got.dtype == np.float32 else 1e-13)
 
 
 @pytest.mark.parametrize(
     ("function", "arguments", "reason"),
     [
-        (lambda x, y: x + y, (F, D), "computes in float32 and float64"),
-        (lambda i, y: (i + i, y * 2), (WHOLE, D), "add of int32, int32"),
-        (lambda i, y: i * y, (WHOLE, D), "multiply of int32, float64"),
-        (lambda i, y: (i.sum(), y * 2), (WHOLE, D), "sum of int32"),
-        (lambda y: (y > 0) * y, (D,), "multiply of bool, float64"),
-        (lambda y: (y > 0, y * 2), (D,), "values of dtype bool"),
-        (lambda c, y: gnp.where(c, y, 0.0), (D, D), "where of float64, float64, float64"),
-        (lambda i: i + 1, (WHOLE,), "without floating values"),
-        (lambda x: x + 1, (np.ones((2, 2, 2)),), "arrays of 3 dimensions"),
         (lambda x: x + 1, (np.ones((0, 2)),), "arrays without elements"),
+        (lambda x: x + 1, (np.ones(2, np.int8),), "values of dtype int8"),
         (lambda x: x**1.7, (D,), "powers other than"),
-        (lambda x: gnp.logsumexp(x, axis=0), (np.ones((2, 3)),), "logsumexp over another axis"),
-        (lambda x: x.reshape(6, 6), (np.ones((4, 9)),), "a reshape of (4, 9) into (6, 6)"),
-        (lambda x, y: x.reshape(1, 4) @ y, (D, np.ones((4, 2))), "a vector reshaped to (1, 4)"),
-        (lambda x, y: one_hot(x, 4, D.dtype) * y, (np.arange(4), np.ones((4, 4))), "one_hot of these labels"),
+        (gnp.softmax, (np.float64(1.0),), "softmax of a single number"),
     ],
 )
 def test_what_is_refused_and_in_what_words(function, arguments, reason):

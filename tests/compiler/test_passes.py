@@ -17,11 +17,13 @@ from glassnet.compiler.loop_ir import Buffer, Builder
 from glassnet.compiler.lowering.matrix import choose_tile, split
 from glassnet.compiler.passes import expand as expand_module
 from glassnet.compiler.passes.expand import expand
+from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, order
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.memory import ALIGNMENT, plan_memory, size_in_bytes
 from glassnet.compiler.passes.rewrite import make, uniform
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.types import agree
 from glassnet.compiler.program import plan_graph
 from glassnet.core.graph import Graph
 from glassnet.core.registry import OPS
@@ -40,6 +42,10 @@ LABELS = np.array([0, 3, 1], np.int32)
 def ops(graph: Graph) -> str:
     """The names of its ops in order, without inputs and constants."""
     return " ".join(node.op.name for node in graph.nodes if node.op.name not in ("input", "constant"))
+
+
+def _placed(x: Any, start: int = 2, rows: int = 7) -> Any:
+    return OPS["scatter"](x, index=(slice(start, start + len(x)),), shape=(rows, 4))
 
 
 # What a function of a (3, 4) matrix looks like after the rule, which the comment names as simplify.py does.
@@ -68,6 +74,17 @@ SIMPLIFIED: list[tuple[Callable[[Any], Any], str]] = [
         "sum sum reshape",
     ),  # a packed column sums over its rows
     (lambda x: contract(x.T, x, "ij,jk->ik"), "contract"),  # contract(x^T, y) -> contract(x, y)
+    (lambda x: x[1], "getitem reshape"),  # x[1] -> reshape(x[1:2, :])
+    (lambda x: OPS["getitem"](gnp.tanh(x), index=(slice(None),)), "tanh"),  # x[:] -> x
+    (lambda x: x[1:][:, ::2], "getitem"),  # x[a][b] -> x[c]
+    (lambda x: gnp.concatenate([x, gnp.tanh(x)])[1:3], "getitem"),  # concatenate(x, y)[in x] -> x[...]
+    (lambda x: gnp.concatenate([x, gnp.tanh(x), x])[1:4], "tanh getitem getitem concatenate"),  # fewer pieces
+    (lambda x: _placed(gnp.tanh(x))[2:5], "tanh"),  # scatter(x, a)[a] -> x
+    (lambda x: _placed(x)[5:] + 1.0, ""),  # scatter(x, a)[b] -> 0
+    (lambda x: (_placed(x) + _placed(x * 2.0, 0))[5:], ""),  # (scatter(x) + y)[a] -> scatter(x)[a] + y[a]
+    (lambda x: _placed(gnp.tanh(x), 0, 3), "tanh"),  # everything is written
+    (lambda x: gnp.concatenate([gnp.tanh(x)]), "tanh"),  # concatenate(x) -> x
+    (lambda x: gnp.tanh(x[:1]).max(0), "getitem tanh reshape"),  # a reduction over one element
 ]
 
 
@@ -128,9 +145,11 @@ def test_a_constant_of_nans_is_uniform():
         (lambda x: x**2, "multiply"),
         (lambda x: x**3, "multiply multiply"),
         (lambda x: gnp.exp(x) ** 0.5, "exp sqrt"),
-        (lambda x: x.sum(), "sum sum"),
         (lambda x: x @ np.ones(4), "reshape multiply sum"),
-        (lambda x: contract(x[0], x[1], "i,j->ij"), "getitem getitem reshape reshape multiply"),
+        (
+            lambda x: contract(x[0], x[1], "i,j->ij"),
+            "getitem reshape getitem reshape reshape reshape multiply",
+        ),
         (lambda x: OPS["variable"](OPS["stop_gradient"](x)) * 2.0, "multiply"),
     ],
 )
@@ -139,6 +158,54 @@ def test_each_rule_of_expand_fires(function, expected):
     expanded = expand(graph).verify()
     assert ops(expanded) == expected
     np.testing.assert_allclose(interpret(expanded, [M])[0], interpret(graph, [M])[0], rtol=1e-13)
+
+
+T = np.random.default_rng(1).standard_normal((2, 3, 4))
+
+# What a function of a (2, 3, 4) array looks like once arrays are matrices.
+FLATTENED: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda x: gnp.tanh(x) * x, "reshape tanh multiply reshape"),
+    (lambda x: x + np.arange(4.0), "reshape add reshape"),
+    (lambda x: x * np.arange(6.0).reshape(2, 3, 1), "reshape multiply reshape"),
+    (lambda x: x + np.arange(3.0).reshape(3, 1), "reshape add reshape"),
+    (lambda x: x.astype("float32"), "reshape convert reshape"),
+    (lambda x: x.sum(), "reshape sum sum"),
+    (lambda x: x.sum(-1), "reshape sum reshape"),
+    (lambda x: x.sum((0, 1)), "reshape sum reshape"),
+    (lambda x: x.sum(1), "sum"),
+    (lambda x: gnp.einsum("bpf,of->bpo", x, M), "reshape contract reshape"),
+    (lambda x: gnp.einsum("bpf,bqf->bpq", x, x), "transpose contract"),
+    (lambda x: gnp.einsum("bpf,bpg->bfg", x, x), "contract"),
+    (lambda x: gnp.einsum("bpf,pqf->bpq", x, np.ones((3, 5, 4))), "transpose contract transpose"),
+]
+
+
+@pytest.mark.parametrize(("function", "expected"), FLATTENED, ids=range(len(FLATTENED)))
+def test_arrays_of_any_rank_become_matrices(function, expected):
+    graph, _ = trace(function, T)
+    flat = simplify(flatten(simplify(expand(agree(graph))))).verify()
+    assert ops(flat) == expected
+    for got, true in zip(interpret(flat, [T]), interpret(graph, [T]), strict=True):
+        np.testing.assert_allclose(got, true, rtol=1e-13)
+
+
+def test_operands_get_the_type_that_their_op_computes_in():
+    single, whole, truth = np.ones(3, np.float32), np.arange(3), np.array([True, False, True])
+    graph, _ = trace(
+        lambda x, i, c: (x + i, gnp.where(i, x, 0.5), c * 2.0, i < x, (i > 1).sum(), gnp.isnan(i)),
+        single,
+        whole,
+        truth,
+    )
+    agreed = agree(graph).verify()
+    for got, true in zip(
+        interpret(agreed, [single, whole, truth]), interpret(graph, [single, whole, truth]), strict=True
+    ):
+        np.testing.assert_array_equal(got, true)
+        assert got.dtype == true.dtype
+    for node in agreed.nodes:
+        if node.op.broadcasts and node.op.name != "where" and len(node.inputs) > 1:
+            assert len({x.dtype for x in node.inputs}) == 1
 
 
 def test_softmax_and_its_cross_entropy_share_their_parts():

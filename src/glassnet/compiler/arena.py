@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from glassnet.compiler.loop_language import Index
 from glassnet.compiler.passes.layout import Storage
-from glassnet.core.dtype import NDArray
+from glassnet.core.dtype import DType, NDArray
 from glassnet.core.shape import Shape
 
 _ALIGNMENT = 64
@@ -27,7 +28,9 @@ class Arena:
         assert buffer.size is not None  # buffers of the arena have a size
         dtype = np.dtype(_DTYPES[buffer.element])
         flat = self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
-        return flat[: buffer.size // storage.line * storage.line].reshape(-1, storage.line)
+        start = Index.of(storage.offset).constant
+        end = start + (buffer.size - start) // storage.line * storage.line
+        return flat[start:end].reshape(-1, storage.line)
 
     def write(self, storage: Storage, array: NDArray) -> None:
         """Copies an array into its storage."""
@@ -35,11 +38,11 @@ class Arena:
         lying = matrix.T if storage.transposed or storage.column else matrix
         self.view(storage)[: lying.shape[0], : lying.shape[1]] = lying
 
-    def read(self, storage: Storage, shape: Shape) -> NDArray:
-        """A copy of the array that a storage holds."""
+    def read(self, storage: Storage, shape: Shape, dtype: DType | None = None) -> NDArray:
+        """A copy of the array that a storage holds, as `dtype` where the storage has another."""
         rows, columns = storage.shape
         if storage.transposed or storage.column:
             matrix = self.view(storage)[:columns, :rows].T
         else:
             matrix = self.view(storage)[:rows, :columns]
-        return np.array(matrix.reshape(shape), order="C")
+        return np.array(matrix.reshape(shape), dtype, order="C")

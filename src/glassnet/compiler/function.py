@@ -34,7 +34,7 @@ class CompiledGraph:
         self._arena = Arena(size)
         for node in self._plan.constants:
             self._arena.write(self._plan.storage(node), node.value)
-        self._shapes = [node.shape for node in graph.outputs]
+        self._forms = [(node.shape, node.dtype) for node in graph.outputs]
 
     def __call__(self, inputs: Sequence[Any]) -> list[NDArray]:
         """The outputs for these inputs; ShapeError where the graph was made for other shapes."""
@@ -46,8 +46,8 @@ class CompiledGraph:
             self._arena.write(self._plan.storage(node), given)
         self._native(self._arena.address)
         return [
-            self._arena.read(self._plan.storage(node), shape)
-            for node, shape in zip(self._plan.graph.outputs, self._shapes, strict=True)
+            self._arena.read(self._plan.storage(node), shape, dtype)
+            for node, (shape, dtype) in zip(self._plan.graph.outputs, self._forms, strict=True)
         ]
 
 

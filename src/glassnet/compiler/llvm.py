@@ -255,12 +255,36 @@ class _Emitter:
     def load(self, line: Load) -> None:
         pointer, type = self.pointer(line.buffer, line.index), line.result.type
         size, vector = BITS[type.element] // 8, _type(type)
+        if line.stride != 1:
+            self.gather(line, pointer)
+            return
         if line.mask is None:
             self.assign(line.result, f"load {vector}, ptr {pointer}, align {size}")
             return
         mask, types = _mask(line.mask, type.lanes), ["ptr", "i32", _type(type.of("i1")), vector]
         operands = [f"ptr {pointer}", f"i32 {size}", mask, f"{vector} zeroinitializer"]
         name = f"llvm.masked.load.{_suffix(type)}.p0"
+        self.assign(line.result, "call " + self.call(name, vector, operands, types))
+
+    def gather(self, line: Load, pointer: str) -> None:
+        """A load of elements that lie apart."""
+        type = line.result.type
+        vector, pointers = _type(type), f"<{type.lanes} x ptr>"
+        steps = ", ".join(f"i64 {lane * line.stride}" for lane in range(type.lanes))
+        places = self.fresh("%t")
+        self.line(
+            f"{places} = getelementptr {_ELEMENTS[type.element]}, ptr {pointer}, "
+            f"<{type.lanes} x i64> <{steps}>"
+        )
+        mask = _mask(type.lanes if line.mask is None else line.mask, type.lanes)
+        types = [pointers, "i32", _type(type.of("i1")), vector]
+        operands = [
+            f"{pointers} {places}",
+            f"i32 {BITS[type.element] // 8}",
+            mask,
+            f"{vector} zeroinitializer",
+        ]
+        name = f"llvm.masked.gather.{_suffix(type)}.v{type.lanes}p0"
         self.assign(line.result, "call " + self.call(name, vector, operands, types))
 
     def store(self, line: Store) -> None:

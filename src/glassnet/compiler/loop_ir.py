@@ -312,6 +312,14 @@ class Builder:
         """The greatest lane; NaN if any lane is."""
         return vector if vector.type.lanes == 1 else self._emit("reduce_max", (vector,))
 
+    def fold_lanes(self, vector: Operand, combine: Callable[[Operand, Operand], Operand]) -> Operand:
+        """All lanes in one, by `combine` of halves: 2^k lanes in k steps."""
+        lanes = vector.type.lanes
+        while lanes > 2:
+            lanes //= 2
+            vector = combine(*(self.shuffle(vector, vector, range(k, k + lanes)) for k in (0, lanes)))
+        return combine(self.extract(vector, 0), self.extract(vector, 1)) if lanes > 1 else vector
+
     def transpose_block(self, rows: Sequence[Operand]) -> list[Operand]:
         """The columns of a square block held in registers: n rows of n lanes, n a power of two.
 
@@ -335,10 +343,13 @@ class Builder:
 
     # -- memory
 
-    def load(self, buffer: Buffer, index: IndexLike, lanes: int = 1, mask: int | None = None) -> Value:
-        """`lanes` consecutive elements; with `mask` only the first `mask` are read, the others are zero."""
+    def load(
+        self, buffer: Buffer, index: IndexLike, lanes: int = 1, mask: int | None = None, stride: int = 1
+    ) -> Value:
+        """`lanes` elements, `stride` apart; with `mask` only the first `mask` are read, the rest is zero."""
         result = self._value(Type(buffer.element, lanes))
-        self._bodies[-1].append(Load(result, buffer, Index.of(index), _partial(mask, lanes)))
+        stride = stride if lanes > 1 else 1
+        self._bodies[-1].append(Load(result, buffer, Index.of(index), _partial(mask, lanes), stride))
         return result
 
     def load_splat(self, buffer: Buffer, index: IndexLike, lanes: int) -> Operand:

@@ -188,16 +188,18 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Load:
-    """Consecutive elements from memory; only the first `mask` of them if given, the other lanes are zero."""
+    """Elements from memory, `stride` apart; only the first `mask` if given, the other lanes are zero."""
 
     result: Value
     buffer: Buffer
     index: Index
     mask: int | None = None
+    stride: int = 1
 
     def __str__(self) -> str:
         first = "" if self.mask is None else f" first {self.mask}"
-        return f"{self.result} = load {self.result.type} {self.buffer.name}[{self.index}]{first}"
+        apart = "" if self.stride == 1 else f" by {self.stride}"
+        return f"{self.result} = load {self.result.type} {self.buffer.name}[{self.index}]{apart}{first}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -152,6 +152,7 @@ class _Checker:
         for variable, factor in line.index.terms:
             ends = [factor * end for end in self.ranges[variable]]
             low, high = low + min(ends), high + max(ends)
-        high += lanes - 1
+        reach = (lanes - 1) * (line.stride if isinstance(line, Load) else 1)
+        low, high = low + min(reach, 0), high + max(reach, 0)
         if low < 0 or high >= buffer.size:
             raise self.fail(line, f"elements {low} to {high} leave {buffer.name} of {buffer.size} elements")

@@ -1,6 +1,6 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> expand -> simplify -> fuse -> layout -> lowering (loops) -> memory
+graph -> agree -> expand -> simplify -> flatten -> fuse -> layout -> lowering (loops) -> memory
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ from dataclasses import dataclass
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder
+from glassnet.compiler.lowering.blocks import lower_block
 from glassnet.compiler.lowering.matrix import lower_contraction
+from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
 from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.expand import expand
+from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
-from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
+from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Graph, Node
-from glassnet.errors import UncompilableError
 
 
 @dataclass
@@ -75,32 +79,65 @@ class Plan:
                 lower_rows(b, self.values, self.layout, kernel, cpu)
             case "columns":
                 lower_columns(b, self.values, self.layout, kernel, cpu)
+            case "block":
+                lower_block(Block(b, self.values, self.layout, cpu), kernel.nodes[0])
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
         return [buffer for buffer in b.buffers if buffer not in known]
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph as kernels take it."""
+    graph = simplify(expand(agree(graph)))
+    refuse_uncompiled(graph)
+    return simplify(flatten(graph))
 
 
 def plan_graph(
     graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
 ) -> Plan:
     """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
-    graph = simplify(expand(graph))
-    refuse_uncompiled(graph)
-    if not any(node.dtype.kind == "f" for node in graph.nodes):
-        raise UncompilableError("a graph without floating values is not compiled.")
-    values = Values(graph)
+    graph, overwrites = prepare(graph), overwrites or {}
+    while True:
+        values = Values(graph)
+        same_memory, stuck = _same_memory(graph, values, overwrites)
+        kernels, conflicts = fuse(graph, values, same_memory)
+        stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
+        unfit = values.unfit_operands()
+        if not stuck and not unfit:
+            break
+        graph = relay(graph, unfit, stuck)
+    layout = plan_layout(
+        kernels, values, b, paddings(graph, cpu), [graph.inputs[i] for i in fixed], same_memory
+    )
+    return Plan(graph, values, layout)
+
+
+def paddings(graph: Graph, cpu: CPU) -> dict[str, int]:
+    """To how many elements lines are filled up: whole vectors of each type that the graph computes in."""
+    lanes = {element: cpu.lanes(element) for element in ELEMENTS.values()}
+    inputs = set(graph.inputs)
+    computed = {element_of(node.dtype) for node in graph.nodes if node not in inputs and node.inputs}
+    widest = max((lanes[element] for element in computed), default=1)
+    # a kernel of a narrow type reads as many elements of a wide one at a time
+    return {element: max(count, widest) for element, count in lanes.items()}
+
+
+def _same_memory(
+    graph: Graph, values: Values, overwrites: Mapping[int, int]
+) -> tuple[dict[Node, Node], list[int]]:
+    """Which output takes the memory of which input, and the numbers of outputs that cannot."""
     same_memory: dict[Node, Node] = {}
-    for output, source in (overwrites or {}).items():
+    stuck: list[int] = []
+    for output, source in overwrites.items():
         made, given = values.base(graph.outputs[output]), graph.inputs[source]
         if made is given:
             continue
         if made in same_memory:
-            raise UncompilableError("two carried values that are always equal are not compiled yet.")
-        same_memory[made] = given
-    kernels = fuse(graph, values, same_memory)
-    lanes = {element: cpu.lanes(element) for element in ("f32", "f64", "i32", "i64")}
-    layout = plan_layout(kernels, values, b, lanes, [graph.inputs[i] for i in fixed], same_memory)
-    return Plan(graph, values, layout)
+            stuck.append(output)
+        else:
+            same_memory[made] = given
+    return same_memory, stuck
 
 
 def finish_memory(b: Builder, lifetimes: Mapping[Buffer, tuple[int, int]]) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
-from glassnet.compiler.lowering import activation, arithmetic, comparison, exponential
+from glassnet.compiler.loop_ir import Builder, Constant, IndexLike, Operand, Position, Value
+from glassnet.compiler.lowering import activation, arithmetic, comparison, conversion, exponential
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, element_of
+from glassnet.compiler.passes.layout import Layout, Storage, value_type
 from glassnet.compiler.passes.rewrite import uniform
 from glassnet.compiler.passes.values import Values, is_elementwise
 from glassnet.core.graph import Node
@@ -38,6 +38,8 @@ LOWERINGS: dict[str, Lowering] = {
     "softplus": _unary(exponential.softplus),
     "tanh": _unary(exponential.tanh),
     "broadcast_to": lambda b, node, x: x,
+    "cast": conversion.convert,
+    "convert": conversion.convert,
 }
 
 Memory = dict[Node, Operand]
@@ -73,7 +75,7 @@ class Evaluator:
                 self.uses[x] = self.uses.get(x, 0) + 1
         for node in kernel.reads:
             if max(node.shape, default=1) == 1:
-                self.scalars[node] = b.load(layout.storages[node].buffer, 0)
+                self.scalars[node] = load(b, layout.storages[node], layout.storages[node].at(0), node)
 
     # -- values
 
@@ -82,7 +84,7 @@ class Evaluator:
         lanes = place.lanes
         fill = uniform(node) if node.op.name == "constant" else None
         if fill is not None:
-            return self.b.constant(fill, Type(element_of(node.dtype), lanes))
+            return self.b.constant(fill, value_type(node.dtype, lanes))
         base = self.values.base(node)
         if base in self.row_values:
             return self._spread(base, self.row_values[base], place)
@@ -159,16 +161,16 @@ class Evaluator:
         storage = self.layout.storages[base]
         i, j = place.i if with_i else 0, place.j if with_j else 0
         if self.values.storage(base) == "matrix":
-            if with_i and base.shape[0] == 1:
+            if with_i and storage.shape[0] == 1:
                 i, j = 0, i  # a row that was reshaped into a column still lies along j
             if along and place.lanes > 1 and storage.transposed is (place.along == "j"):
                 raise UncompilableError(f"reading {base!r} across its lines is not compiled yet.")
             index = storage.index(i, j)
         else:
-            index = j if with_j else i
+            index = storage.at(j if with_j else i)
         if along:
-            return self.b.load(storage.buffer, index, place.lanes)
-        return self.b.load_splat(storage.buffer, index, place.lanes)
+            return load(self.b, storage, index, base, place.lanes)
+        return self.b.splat(load(self.b, storage, index, base), place.lanes)
 
     def store_all(self, nodes: Iterable[Node], place: Place) -> None:
         """Computes all of `nodes` at `place`, then writes them: one may overwrite what another reads."""
@@ -184,21 +186,39 @@ class Evaluator:
             index = storage.index(place.i, place.j)
         else:
             with_i, with_j = (True, False) if node in self.kernel.per_row else self.varies(node)
-            index = place.j if with_j else place.i if with_i else 0
-        self.b.store(storage.buffer, index, value)
+            index = storage.at(place.j if with_j else place.i if with_i else 0)
+        store(self.b, storage, index, value)
 
     def _one_hot(self, node: Node, place: Place) -> Operand:
         labels = self.values.base(node.inputs[0])
-        if place.along != "j" or labels.dtype.name != "int32":
-            raise UncompilableError("one_hot of these labels is not compiled yet.")
+        if place.along != "j":
+            raise UncompilableError("one_hot across lines is not compiled yet.")
         if labels not in place.line:
-            place.line[labels] = self.b.load(self.layout.storages[labels].buffer, place.i)
+            storage = self.layout.storages[labels]
+            place.line[labels] = self.b.load(storage.buffer, storage.at(place.i))
         label = place.line[labels]
-        start = self.b.trunc(self.b.value_of(place.j), "i32") if not isinstance(place.j, int) else place.j
+        element = label.type.element
+        start = place.j if isinstance(place.j, int) else self.b.value_of(place.j)
+        if isinstance(start, Value) and element != "i64":
+            start = self.b.trunc(start, element)
         offset = self.b.isub(label, start)
-        number = Type(element_of(node.dtype), place.lanes)
+        number = value_type(node.dtype, place.lanes)
         if place.lanes == 1:
             hit = self.b.compare("eq", offset, 0)
         else:
-            hit = self.b.compare("eq", self.b.iota(place.lanes, "i32"), self.b.splat(offset, place.lanes))
+            hit = self.b.compare("eq", self.b.iota(place.lanes, element), self.b.splat(offset, place.lanes))
         return self.b.select(hit, self.b.constant(1, number), self.b.zero(number))
+
+
+def load(b: Builder, storage: Storage, index: IndexLike, node: Node, lanes: int = 1) -> Operand:
+    """Consecutive elements of a stored value; truth values become a mask."""
+    value = b.load(storage.buffer, index, lanes)
+    return b.compare("ne", value, 0) if node.dtype.kind == "b" else value
+
+
+def store(b: Builder, storage: Storage, index: IndexLike, value: Operand) -> None:
+    """Writes consecutive elements; a mask becomes truth values, 0 or 1."""
+    if value.type.element == "i1":
+        whole = value.type.of(storage.buffer.element)
+        value = b.select(value, b.constant(1, whole), b.zero(whole))
+    b.store(storage.buffer, index, value)

@@ -87,6 +87,7 @@ class _Contraction:
         straight = stored.transposed is not self.product.b_by_rows
         self.right: Storage = stored if straight else layout.copies[self.product.b]
         self.transposed = self.product.transposed
+        self.member: Position = 0
         self.evaluator = Evaluator(b, values, layout, kernel)
         element = element_of(kernel.anchor.dtype)
         self.biased = self._find_biased(values)
@@ -123,7 +124,11 @@ class _Contraction:
     def _place(self, u: Position, v: Position, line: Memory, across: Memory) -> Place:
         if self.transposed:
             return Place(v, u, self.lanes, "i", line, across)
-        return Place(u, v, self.lanes, "j", line, across)
+        return Place(self._line(u), v, self.lanes, "j", line, across)
+
+    def _line(self, u: Position) -> Position:
+        """Line u of the present member of a stack, counted from the first line of all."""
+        return self.member * self.product.extents[0] + u
 
     def lower(self) -> None:
         """Tiles along v, then along u: the vectors of B stay in the cache while u runs."""
@@ -135,7 +140,11 @@ class _Contraction:
         def vectors(first: Position, width: int) -> None:
             across(Index.of(first) * self.lanes if not isinstance(first, int) else first * self.lanes, width)
 
-        _tiles(self.b, self.vectors, self.tile.width, vectors)
+        def member(n: Position) -> None:
+            self.member = n
+            _tiles(self.b, self.vectors, self.tile.width, vectors)
+
+        self.b.loop(0, self.product.batch, 1, member)
 
     def _tile(self, u: Position, height: int, v: Position, width: int) -> None:
         sums = self._sums(u, height, v, width)
@@ -203,7 +212,11 @@ class _Contraction:
         return loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
 
     def _left(self, u: Position, k: Position) -> Index:
-        return self.a.index(u, k) if self.product.a_by_rows else self.a.index(k, u)
+        if self.product.a_by_rows:
+            return self.a.index(self._line(u), k)
+        return self.a.index(self.member * self.product.extents[2] + k, u)
 
     def _right(self, k: Position, v: Position) -> Index:
-        return self.right.index(k, v) if self.product.b_by_rows else self.right.index(v, k)
+        if self.product.b_by_rows:
+            return self.right.index(self.member * self.product.extents[2] + k, v)
+        return self.right.index(v, k)

@@ -14,7 +14,7 @@ from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Place
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, element_of
-from glassnet.compiler.passes.values import Values
+from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 
 _COLUMN_CHAINS = 4  # independent sums in flight, to hide the latency of an addition
@@ -34,14 +34,15 @@ class _Rows:
         self.transposed = any(
             values.storage(node) == "matrix" and layout.storages[node].transposed
             for node in (*kernel.writes, *kernel.reads)
-            if node.shape == kernel.space
+            if lines_of(node) == kernel.space
         )
         if self.transposed:
             self.rows, self.columns = self.columns, self.rows
         widest = full or [node.inputs[0] for node in kernel.nodes if values.is_row_reduction(node)]
+        seen = [*widest, *(x for x in kernel.reads if lines_of(x) == kernel.space)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
         self.lanes = (
-            1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in widest)
+            1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
         )
         self.phase = self._phases()
 

@@ -1,11 +1,17 @@
-"""Transposed copies, block by block in registers."""
+"""Transposed copies, block by block in registers, and what rearranges arrays of any rank."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, Operand, Position, Type
+from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
+from glassnet.compiler.lowering.nest import Block, copy, finer, over, reshaped
+from glassnet.compiler.lowering.view import View
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
+from glassnet.core.graph import Node
+from glassnet.core.shape import size_of
 
 _SMALL = 4  # rows and columns of a matrix that is turned element by element
 
@@ -23,11 +29,11 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
 
     def block(line: Position, start: Position) -> None:
         rows = [
-            b.load(source.buffer, (line * lanes + r) * source.line + start * lanes, lanes)
+            b.load(source.buffer, source.at((line * lanes + r) * source.line + start * lanes), lanes)
             for r in range(lanes)
         ]
         for r, column in enumerate(b.transpose_block(rows)):
-            b.store(target.buffer, (start * lanes + r) * target.line + line * lanes, column)
+            b.store(target.buffer, target.at((start * lanes + r) * target.line + line * lanes), column)
 
     b.loop(0, lines, 1, lambda line: b.loop(0, along, 1, lambda start: block(line, start)) and None)
 
@@ -45,4 +51,88 @@ def _copy_small(b: Builder, source: Storage, target: Storage, lanes: int) -> Non
             vector = b.select(
                 b.compare("le", positions, b.constant(place, Type("i32", lanes))), element, vector
             )
-        b.store(target.buffer, line * target.line, vector)
+        b.store(target.buffer, target.at(line * target.line), vector)
+
+
+# -- rearrangements of arrays of any rank
+
+
+def _reshape(block: Block, node: Node) -> None:
+    source, target, lanes = block.view(node.inputs[0]), block.view(node), block.lanes(node)
+    extents = finer(source.shape, target.shape)
+    if extents is not None:
+        copy(block.b, reshaped(source, extents), reshaped(target, extents), lanes)
+        return
+    # By way of all elements side by side.
+    buffer = block.scratch(source.buffer.element, size_of(node.shape))
+    for view, forth in ((source, True), (target, False)):
+        strides = tuple(size_of(view.shape[axis + 1 :]) for axis in range(len(view.shape)))
+        packed = View(buffer, view.dtype, Index(), view.shape, strides)
+        copy(block.b, *((view, packed) if forth else (packed, view)), lanes)
+
+
+def _transpose(block: Block, node: Node) -> None:
+    source, target = block.view(node.inputs[0]).transpose(node.attributes["axes"]), block.view(node)
+    across = [axis for axis, stride in enumerate(source.strides) if stride == 1]
+    lanes, last = block.lanes(node), len(node.shape) - 1
+    if not across or across[-1] == last or min(node.shape[across[-1]], node.shape[last]) < lanes:
+        copy(block.b, source, target, lanes)
+        return
+    _turn(block.b, source, target, across[-1], lanes)
+
+
+def _turn(b: Builder, source: View, target: View, axis: int, lanes: int) -> None:
+    """A copy of what is consecutive along `axis` to what is along the last: squares in registers."""
+    last = len(target.shape) - 1
+    whole = [target.shape[k] // lanes * lanes for k in (axis, last)]
+    others = tuple(1 if k in (axis, last) else extent for k, extent in enumerate(target.shape))
+
+    def squares(*indices: Position) -> None:
+        def square(i: Position, j: Position) -> None:
+            def at(k: Position, m: Position) -> list[Position]:
+                place = [*indices]
+                place[axis], place[last] = k, m
+                return place
+
+            rows = [source.load(b, at(i, j + r), lanes, axis=axis) for r in range(lanes)]
+            for r, column in enumerate(b.transpose_block(rows)):
+                target.store(b, at(i + r, j), column)
+
+        b.loop(0, whole[0], lanes, lambda i: b.loop(0, whole[1], lanes, lambda j: square(i, j)) and None)
+
+    over(b, others, squares)
+    for k, end, rest in ((axis, whole[0], last), (last, whole[1], None)):
+        # what is left of the first axis beside all of the last, then of the last beside the squares
+        parts = [(0, extent, 1) for extent in target.shape]
+        parts[k] = (end, target.shape[k] - end, 1)
+        if rest is None:
+            parts[axis] = (0, whole[0], 1)
+        if parts[k][1]:
+            copy(b, source.part(parts), target.part(parts), lanes)
+
+
+def _broadcast(block: Block, node: Node) -> None:
+    source = block.view(node.inputs[0]).broadcast(node.shape)
+    copy(block.b, source, block.view(node), block.lanes(node))
+
+
+def _relay(block: Block, node: Node) -> None:
+    copy(block.b, block.view(node.inputs[0]), block.view(node), block.lanes(node))
+
+
+def _concatenate(block: Block, node: Node) -> None:
+    axis, start, target = node.attributes["axis"], 0, block.view(node)
+    for x in node.inputs:
+        parts = [(0, extent, 1) for extent in node.shape]
+        parts[axis] = (start, x.shape[axis], 1)
+        copy(block.b, block.view(x), target.part(parts), block.lanes(node))
+        start += x.shape[axis]
+
+
+BLOCKS: dict[str, Callable[[Block, Node], None]] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "broadcast_to": _broadcast,
+    "relay": _relay,
+    "concatenate": _concatenate,
+}

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 
-from glassnet.compiler.passes.rewrite import ROW_MAX, apply_rules, make, number, uniform
+from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
+from glassnet.compiler.passes.simplify import fold
+from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
+from glassnet.compiler.passes.vocabulary import ROW_MAX
 from glassnet.core.graph import Graph, Node
+from glassnet.core.shape import size_of
 from glassnet.errors import UncompilableError
 from glassnet.ops.matrix import split_spec
 
 
 def expand(graph: Graph) -> Graph:
     """The graph without vector functions."""
-    return apply_rules(graph, _RULES)
+    return apply_rules(fold(graph), _RULES)
 
 
 def _row_sum(x: Node, like: Node) -> Node:
@@ -49,17 +53,24 @@ def _cross_entropy(node: Node) -> Node:
 
 def _logsumexp(node: Node) -> Node:
     # logsumexp(x) = top + log sum exp(x - top), top = max x, or 0 where the maximum is not finite
-    x = node.inputs[0]
-    if node.attributes["axes"] != (len(x.shape) - 1,):
-        raise UncompilableError("logsumexp over another axis than the last is not compiled yet.")
-    if not x.shape:
-        raise UncompilableError("logsumexp of a single number is not compiled.")
+    x = _last(node)
     largest = make(ROW_MAX, x, like=node)
     finite = make("less", make("abs", largest, like=node), number(math.inf, node.dtype), like=node)
     top = make("where", finite, largest, number(0.0, node.dtype), like=node)
     e = make("exp", make("subtract", x, top, like=node), like=node)
     column = make("add", make("log", _row_sum(e, node), like=node), top, like=node)
     return make("reshape", column, shape=node.shape, like=node)
+
+
+def _last(node: Node) -> Node:
+    """The operand of a reduction with the axes that it runs over as its last one."""
+    x, axes = node.inputs[0], node.attributes["axes"]
+    kept = [axis for axis in range(len(x.shape)) if axis not in axes]
+    shape = (*(x.shape[axis] for axis in kept), size_of(tuple(x.shape[axis] for axis in axes)))
+    order = (*kept, *axes)
+    if order != tuple(range(len(x.shape))):
+        x = make("transpose", x, axes=order, like=node)
+    return x if x.shape == shape else make("reshape", x, shape=shape, like=node)
 
 
 def _binary_cross_entropy(node: Node) -> Node:
@@ -90,25 +101,13 @@ def _power(node: Node) -> Node:
     raise UncompilableError("powers other than x^1, x^2, x^3 and x^0.5 are not compiled yet.")
 
 
-def _both_axes(node: Node) -> Node | None:
-    # the sum over a matrix is the sum over its row sums
-    x, axes = node.inputs[0], node.attributes["axes"]
-    if len(x.shape) != 2 or axes != (0, 1):
-        return None
-    rows = make("sum", x, axes=(1,), keepdims=False, like=node)
-    total = make("sum", rows, axes=(0,), keepdims=False, like=node)
-    return make("reshape", total, shape=node.shape, like=node) if node.shape else total
-
-
 def _thin_product(node: Node) -> Node | None:
     # a product in which a vector takes part is a sum of elementwise products
     x, y = node.inputs
     x_labels, y_labels, out = split_spec(node.attributes["spec"])
-    if len(x_labels) == len(y_labels) == len(out) == 2 and len(set(x_labels) & set(y_labels)) == 1:
-        return None  # a product of matrices
     order = out + "".join(label for label in x_labels if label not in out)
     if len(order) > 2:
-        raise UncompilableError(f"the product {node.attributes['spec']} is not compiled yet.")
+        return None  # a product of matrices
     product = make(
         "multiply", _aligned(x, x_labels, order, node), _aligned(y, y_labels, order, node), like=node
     )
@@ -120,9 +119,9 @@ def _thin_product(node: Node) -> Node | None:
 def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
     """x with an axis for each label of `order`, of extent 1 where it has none."""
     present = [label for label in order if label in labels]
-    if list(labels) != present:
-        raise UncompilableError("a product with a transposed matrix and a vector is not compiled yet.")
     shape = tuple(x.shape[labels.index(label)] if label in labels else 1 for label in order)
+    if list(labels) != present:
+        x = make("transpose", x, axes=tuple(labels.index(label) for label in present), like=like)
     return x if shape == x.shape else make("reshape", x, shape=shape, like=like)
 
 
@@ -138,8 +137,9 @@ _RULES = {
     "logsumexp": (_logsumexp,),
     "square": (_square,),
     "power": (_power,),
-    "sum": (_both_axes,),
     "contract": (_thin_product,),
+    "getitem": (canonical_getitem,),
+    "scatter": (canonical_scatter,),
     "variable": (_identity,),
     "stop_gradient": (_identity,),
 }

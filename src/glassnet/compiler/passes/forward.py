@@ -70,7 +70,7 @@ def _carried_places(body: Sequence[Statement]) -> list[Place]:
     if any(isinstance(statement, Loop | If) for statement in body):
         return []
     accesses = [statement for statement in body if isinstance(statement, Load | Store)]
-    moving = {access.buffer for access in accesses if access.index.terms or access.mask is not None}
+    moving = {access.buffer for access in accesses if _is_moving(access)}
     stored = dict.fromkeys(_place(access) for access in accesses if isinstance(access, Store))
     return [
         place
@@ -80,6 +80,12 @@ def _carried_places(body: Sequence[Statement]) -> list[Place]:
         and isinstance(next(access for access in accesses if _meets(place, access)), Load)
         and not any(_splits(place, access) for access in accesses)
     ]
+
+
+def _is_moving(access: Load | Store) -> bool:
+    """Whether the access is not simply to consecutive elements at a fixed place."""
+    apart = isinstance(access, Load) and access.stride != 1
+    return bool(access.index.terms) or access.mask is not None or apart
 
 
 def _meets(place: Place, access: Load | Store) -> bool:
@@ -137,7 +143,7 @@ class _Forwarder:
 
     def _load(self, load: Load, contents: Contents) -> list[Statement]:
         load = replace(load, index=self._index(load.index))
-        if load.index.terms or load.mask is not None:
+        if _is_moving(load):
             return [load]
         held = contents.setdefault(load.buffer, {})
         place = load.index.constant, load.result.type.lanes
@@ -155,7 +161,7 @@ class _Forwarder:
 
     def _store(self, store: Store, contents: Contents) -> None:
         held = contents.setdefault(store.buffer, {})
-        if store.index.terms or store.mask is not None:
+        if _is_moving(store):
             held.clear()
             return
         start, lanes = store.index.constant, store.value.type.lanes

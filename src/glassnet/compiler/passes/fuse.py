@@ -3,6 +3,7 @@
     contraction   a product of matrices; elementwise nodes of its shape run on each tile as it is finished
     rows          elementwise nodes and reductions along rows, one row after the other
     columns       a sum over rows, one column vector after the other; elementwise nodes follow on the sums
+    block         any other op, on arrays of any rank, with loops of its own
 
 A cheap node that is wanted only behind a later anchor (a slope of an activation, a mask, 0.9 m) is computed
 where it is wanted, from what it is made of, instead of being stored.
@@ -38,15 +39,16 @@ class Kernel:
         return f"{self.kind} over {self.space[0]} x {self.space[1]}: {made}"
 
 
-def fuse(graph: Graph, values: Values, overwrites: Mapping[Node, Node]) -> list[Kernel]:
-    """The kernels of `graph`, in an order in which each finds what it reads.
+def fuse(graph: Graph, values: Values, overwrites: Mapping[Node, Node]) -> tuple[list[Kernel], list[Node]]:
+    """The kernels of `graph`, in an order in which each finds what it reads, and the outputs in conflict.
 
-    `overwrites` maps outputs to the inputs whose memory they take: whoever reads the input comes first.
+    `overwrites` maps outputs to the inputs whose memory they take: whoever reads the input comes first. An
+    output is in conflict where that cannot be; it has to be copied there from memory of its own.
     """
     builder = _Fusion(graph, values, overwrites)
     for node in graph.nodes:
         builder.place(node)
-    return builder.finish()
+    return builder.finish(), builder.conflicts
 
 
 class _Fusion:
@@ -56,6 +58,7 @@ class _Fusion:
         self.home: dict[Node, Kernel] = {}
         self.before: dict[Kernel, set[Kernel]] = {}  # all kernels that must run earlier
         self.consumers = graph.consumers()
+        self.conflicts: list[Node] = []  # outputs that cannot be computed where their input lies
         self.inlined = self._find_inlined()
 
     # -- what is computed where it is wanted
@@ -72,7 +75,9 @@ class _Fusion:
             if not is_elementwise(node) or node in outputs:
                 continue
             readers = self.consumers[node]
-            if node.dtype.kind == "b" or (
+            if node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers):
+                inlined.add(node)
+            elif (
                 node.op.name not in _COSTLY
                 and node.shape
                 and all(
@@ -124,9 +129,7 @@ class _Fusion:
         elif is_elementwise(node):
             self._place_elementwise(node, needed)
         else:
-            raise UncompilableError(
-                f"the op {node.op.name} on shapes {[x.shape for x in node.inputs]} is not compiled yet."
-            )
+            self._open(Kernel("block", (1, 1), node), node, needed)
 
     def _place_elementwise(self, node: Node, needed: set[Kernel]) -> None:
         storage = self.values.storage(node)
@@ -178,7 +181,7 @@ class _Fusion:
     def _takes(kernel: Kernel, space: tuple[int, int]) -> bool:
         if kernel.kind == "columns":
             return space == (1, kernel.space[1])
-        return kernel.space == space
+        return kernel.kind != "block" and kernel.space == space
 
     def _joinable(self, needed: set[Kernel], fits: Callable[[Kernel], bool]) -> Kernel | None:
         """The latest kernel among those needed that fits and that no other needed one must follow."""
@@ -229,15 +232,14 @@ class _Fusion:
         """Orders the kernel that overwrites `source` behind all that read it."""
         writer = self.home.get(output)
         if writer is None or self.values.storage(output) != self.values.storage(source):
-            raise UncompilableError(
-                "a carried value that is not computed afresh in each step is not compiled yet."
-            )
-        operands = writer.anchor.inputs if writer.anchor else ()
-        if source in operands or (writer.kind == "rows" and writer.per_row):
-            raise UncompilableError("an update that reads its parameter across elements is not compiled yet.")
+            self.conflicts.append(output)
+            return
+        operands = [self.values.base(x) for x in writer.anchor.inputs] if writer.anchor else []
+        across = source in operands or (writer.kind == "rows" and writer.per_row)
         readers = {kernel for kernel in self.kernels if source in kernel.reads and kernel is not writer}
-        if any(writer in self.before[reader] for reader in readers):
-            raise UncompilableError("a parameter that is read again after its update is not compiled yet.")
+        if across or any(writer in self.before[reader] for reader in readers):
+            self.conflicts.append(output)
+            return
         self._run_before(readers, writer)
 
 

@@ -14,45 +14,65 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
+from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike, Type
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.values import Values, is_elementwise
+from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
+from glassnet.core.shape import size_of
 from glassnet.errors import UncompilableError
 from glassnet.ops.matrix import split_spec
 
-ELEMENTS = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
+ELEMENTS = {
+    **{"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"},
+    **{"uint32": "i32", "bool": "i32"},  # a word of random bits; a truth value, 0 or 1
+}
 
 
 def element_of(dtype: DType) -> str:
-    """The loop language's name of a dtype."""
+    """The element of the loop language that a dtype is stored as."""
     if dtype.name not in ELEMENTS:
         raise UncompilableError(f"values of dtype {dtype} are not compiled yet.")
     return ELEMENTS[dtype.name]
 
 
+def value_type(dtype: DType, lanes: int) -> Type:
+    """The type of `lanes` values of a dtype in registers: truth values are masks there."""
+    return Type("i1" if dtype.kind == "b" else element_of(dtype), lanes)
+
+
 @dataclass
 class Storage:
-    """Where a value lies: a buffer, how many lines it has, and the distance between them in elements."""
+    """Where a value lies: a buffer, how many lines it has, and the distance between them in elements.
+
+    `offset` is where it begins in its buffer: 0, or the place of one step in a table of all steps.
+    """
 
     buffer: Buffer
     shape: tuple[int, int]  # (rows, columns); a vector is one row, or one column where `column` is set
     line: int
     transposed: bool = False
     column: bool = False
+    offset: Index | int = 0
 
     def index(self, i: IndexLike, j: IndexLike) -> Index:
         """The place of element (i, j)."""
         i, j = Index.of(i), Index.of(j)
         if self.column:
-            return i
-        return j * self.line + i if self.transposed else i * self.line + j
+            return i + self.offset
+        return (j * self.line + i if self.transposed else i * self.line + j) + self.offset
+
+    def at(self, k: IndexLike) -> Index:
+        """The place of element k of a value without padding."""
+        return Index.of(k) + self.offset
 
 
 @dataclass
 class Product:
-    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], v along the lines of out and b."""
+    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], v along the lines of out and b.
+
+    A stack of `batch` products has the lines of its matrices one behind the other.
+    """
 
     a: Node
     b: Node
@@ -60,6 +80,7 @@ class Product:
     b_by_rows: bool  # b's labels are (k, v)
     extents: tuple[int, int, int]  # u, v, k
     transposed: bool  # (u, v) is (column, row) of the result
+    batch: int = 1
 
 
 @dataclass
@@ -79,13 +100,16 @@ def plan_layout(
     lanes: Mapping[str, int],
     fixed: Iterable[Node],
     same_memory: Mapping[Node, Node],
+    given: Mapping[Node, Storage] | None = None,
 ) -> Layout:
     """Storages for everything that `kernels` read and write, inputs and outputs included.
 
-    `fixed` lie row by row; `same_memory` maps outputs to the inputs that they overwrite.
+    `fixed` lie row by row; `same_memory` maps outputs to the inputs that they overwrite; what is `given` a
+    storage keeps it.
     """
-    classes = _Classes(kernels, values, fixed, same_memory)
-    layout = Layout()
+    given = given or {}
+    classes = _Classes(kernels, values, [*fixed, *given], same_memory)
+    layout = Layout(storages=dict(given))
     flipped = classes.decide(kernels, layout)
     padded_rows = {*flipped}
     stored = dict.fromkeys(
@@ -96,9 +120,9 @@ def plan_layout(
         )
     )
     for node in stored:
-        if node in same_memory:
+        if node in same_memory or node in given:
             continue
-        name = f"{node.op.name}_{len(layout.storages)}"
+        name = f"{node.op.name}_{builder.unique()}"
         layout.storages[node] = _storage(
             node, values, builder, lanes, name, classes.is_transposed(node), node in padded_rows
         )
@@ -126,11 +150,11 @@ def _storage(
     width = lanes[element]
     kind = values.storage(node)
     if kind != "matrix":
-        extent = node.shape[0] if node.shape else 1
+        extent = size_of(node.shape)
         buffer = builder.buffer(name, element, _round_up(extent, width))
         shape = (extent, 1) if kind == "column" else (1, extent)
         return Storage(buffer, shape, _round_up(extent, width), column=kind == "column")
-    rows, columns = node.shape
+    rows, columns = lines_of(node)
     lines, along = (columns, rows) if transposed else (rows, columns)
     line = _round_up(along, width)
     if line >= 256 and line % 256 == 0:
@@ -162,9 +186,12 @@ class _Classes:
         for node in values.graph.nodes:
             self._unite_elementwise(node)
         for kernel in kernels:
-            if kernel.per_row or kernel.kind == "columns":
+            if kernel.per_row or kernel.kind in ("columns", "block"):
                 for node in (*kernel.nodes, *kernel.reads):
                     self._settle(node, transposed=False)
+        for node in (*values.graph.inputs, *values.graph.nodes):
+            if len(node.shape) > 2:
+                self._settle(node, transposed=False)
         for node in fixed:
             self._settle(node, transposed=False)
 
@@ -175,7 +202,7 @@ class _Classes:
             return
         for x in node.inputs:
             base = self.values.base(x)
-            if base.shape == node.shape and self.values.storage(base) == "matrix":
+            if self.values.storage(base) == "matrix" and lines_of(base) == lines_of(node):
                 self.unite(node, base)
 
     def find(self, node: Node) -> Node:
@@ -194,6 +221,7 @@ class _Classes:
         self.parent.setdefault(b, b)
 
     def _settle(self, node: Node, *, transposed: bool) -> None:
+        node = self.values.base(node)
         if self.values.storage(node) == "matrix":
             self.decided.setdefault(self.find(node), transposed)
 
@@ -223,15 +251,24 @@ class _Classes:
     def _product(self, kernel: Kernel) -> Product:
         node = kernel.anchor
         assert node is not None  # contractions have one
-        x, y = (self.values.base(operand) for operand in node.inputs)
+        x, y = node.inputs
         x_labels, y_labels, out = split_spec(node.attributes["spec"])
         turned = self.is_transposed(node)
-        u, v = reversed(out) if turned else out
-        k = next(label for label in x_labels if label in y_labels)
+        *stack, u, v = (*out[:-2], out[-1], out[-2]) if turned else out
+        k = next(label for label in x_labels if label in y_labels and label not in out)
         if v in x_labels:
             x, y, x_labels, y_labels = y, x, y_labels, x_labels
         sizes = dict(zip(x_labels + y_labels, (*x.shape, *y.shape), strict=True))
-        return Product(x, y, x_labels[0] == u, y_labels[0] == k, (sizes[u], sizes[v], sizes[k]), turned)
+        batch = sizes[stack[0]] if stack else 1
+        return Product(
+            self.values.base(x),
+            self.values.base(y),
+            x_labels[-2] == u,
+            y_labels[-2] == k,
+            (sizes[u], sizes[v], sizes[k]),
+            turned,
+            batch,
+        )
 
 
 def _with_copies(kernels: Sequence[Kernel], layout: Layout) -> list[Kernel]:

@@ -9,12 +9,15 @@ import numpy as np
 
 from glassnet.core.dtype import DType, NDArray
 from glassnet.core.graph import Graph, Node
-from glassnet.core.op import Constant, Formula, Op
+from glassnet.core.op import Op
 from glassnet.core.registry import OPS
 from glassnet.core.trace import constant
 from glassnet.errors import UncompilableError
 
 Rule = Callable[[Node], Node | None]
+
+# The products of stacks of matrices that there are kernels for; `flatten` makes them of all others.
+STACKS = ("nuk,nkv->nuv", "nku,nkv->nuv")
 
 
 def make(op: str | Op, *inputs: Node, like: Node | None = None, **attributes: Any) -> Node:
@@ -62,15 +65,3 @@ def apply_rules(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Graph:
         return node
 
     return graph.map_nodes(rewrite)
-
-
-# The largest element along the last axis: what softmax and logsumexp shift by; known to the compiler alone.
-ROW_MAX = Op(
-    "row_max",
-    value=lambda xp, x: xp.max(x, axis=-1, keepdims=True),
-    infer=lambda x: ((*x.shape[:-1], 1), x.dtype),
-    derivative=Constant("it exists after differentiation only"),
-    formula=Formula("max({0})"),
-    source="definition",
-    batch=lambda inputs, batched, attributes: inputs[0],
-)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.compiler.passes.rewrite import Rule, apply_rules, known, make, number, uniform
+from glassnet.compiler.passes.rewrite import STACKS, Rule, apply_rules, known, make, number, uniform
+from glassnet.compiler.passes.slices import SLICE_RULES
 from glassnet.core.graph import Graph, Node
 from glassnet.core.trace import constant
 from glassnet.ops.matrix import split_spec
@@ -18,7 +19,7 @@ def simplify(graph: Graph) -> Graph:
     """The graph with every rule applied and equal nodes merged, until nothing changes."""
     while True:
         before = graph.nodes
-        graph = merge_equal(apply_rules(_fold(graph), _RULES))
+        graph = merge_equal(apply_rules(fold(graph), _RULES))
         if graph.nodes == before:
             return graph
 
@@ -49,11 +50,14 @@ def merge_equal(graph: Graph) -> Graph:
 
 
 def _frozen(value: Any) -> Hashable:
+    if isinstance(value, Graph):
+        return value.signature()
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _fold(graph: Graph) -> Graph:
-    # what depends on constants alone is a constant
+def fold(graph: Graph) -> Graph:
+    """The graph in which what depends on constants alone is a constant."""
+
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         values = [known(x) for x in inputs]
         if node.op.name != "constant" and inputs and all(value is not None for value in values):
@@ -187,13 +191,21 @@ def _sum(node: Node) -> Node | None:
         if source.shape == (*x.shape, 1):  # the sum of a packed column is the sum over its rows
             total = make("sum", source, axes=(0,), keepdims=False, like=node)
             return make("reshape", total, shape=node.shape, like=node)
-    if all(x.shape[axis] == 1 for axis in axes):  # nothing to add
-        return make("reshape", x, shape=node.shape, like=node)
-    return None
+    return _nothing_reduced(node)
+
+
+def _nothing_reduced(node: Node) -> Node | None:
+    # a reduction over one element is that element
+    x = node.inputs[0]
+    if x.dtype != node.dtype or any(x.shape[axis] != 1 for axis in node.attributes["axes"]):
+        return None
+    return make("reshape", x, shape=node.shape, like=node)
 
 
 def _contract(node: Node) -> Node | None:
     # contract(x^T, y) -> contract(x, y) with the labels of x in the other order
+    if node.attributes["spec"] in STACKS:
+        return None
     x_labels, y_labels, out = split_spec(node.attributes["spec"])
     labels, inputs = [x_labels, y_labels], list(node.inputs)
     for position, x in enumerate(inputs):
@@ -224,5 +236,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "reshape": (_reshape,),
     "broadcast_to": (_broadcast,),
     "sum": (_sum,),
+    **dict.fromkeys(("max", "min", "prod", "any", "all"), (_nothing_reduced,)),
     "contract": (_contract,),
+    **SLICE_RULES,
 }

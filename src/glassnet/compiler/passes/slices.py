@@ -1,0 +1,176 @@
+"""Slices: every basic index becomes one slice an axis, and slices of what was put together find their part.
+
+An op that runs a graph lays its results side by side and slices them apart again; so do their derivatives. The
+rules below undo that, and nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glassnet.compiler.passes.rewrite import Rule, make
+from glassnet.core.graph import Node
+from glassnet.core.shape import Shape
+from glassnet.core.trace import constant
+
+Part = tuple[int, int, int]  # first element, how many, step
+
+
+def parts_of(node: Node) -> list[Part]:
+    """What a `getitem` reads or a `scatter` writes along each axis; its index has one slice an axis."""
+    whole = node.inputs[0].shape if node.op.name == "getitem" else node.attributes["shape"]
+    found: list[Part] = []
+    for part, extent in zip(node.attributes["index"], whole, strict=True):
+        reach = range(*part.indices(extent))
+        found.append((reach.start, len(reach), reach.step))
+    return found
+
+
+def slices(parts: Sequence[Part]) -> tuple[slice, ...]:
+    """Those parts as an index."""
+    found: list[slice] = []
+    for start, count, step in parts:
+        stop = start + count * step
+        found.append(slice(start, stop if stop >= 0 else None, step))
+    return tuple(found)
+
+
+def taken(x: Node, parts: Sequence[Part], like: Node) -> Node:
+    """The parts of x."""
+    return make("getitem", x, index=slices(parts), like=like)
+
+
+def _by_slices(index: tuple[object, ...], shape: Shape) -> tuple[slice, ...] | None:
+    """The index with one slice for each axis, or None where it has that form already."""
+    own = tuple(part for part in index if part is not None)
+    if Ellipsis in own:
+        place = own.index(Ellipsis)
+        own = (*own[:place], *(slice(None),) * (len(shape) - len(own) + 1), *own[place + 1 :])
+    own = (*own, *(slice(None),) * (len(shape) - len(own)))
+    parts: list[Part] = []
+    for part, extent in zip(own, shape, strict=True):
+        if isinstance(part, slice):
+            reach = range(*part.indices(extent))
+            parts.append((reach.start, len(reach), reach.step))
+        else:
+            place = int(part)  # type: ignore[call-overload]
+            parts.append((place + extent if place < 0 else place, 1, 1))
+    found = slices(parts)
+    return None if found == index else found
+
+
+def canonical_getitem(node: Node) -> Node | None:
+    """x[1, ..., None] -> reshape(x[1:2, :])."""
+    index = _by_slices(node.attributes["index"], node.inputs[0].shape)
+    if index is None:
+        return None
+    part = make("getitem", node.inputs[0], index=index, like=node)
+    return part if part.shape == node.shape else make("reshape", part, shape=node.shape, like=node)
+
+
+def canonical_scatter(node: Node) -> Node | None:
+    """scatter(x, [1, ..., None]) -> scatter(reshape(x), [1:2, :])."""
+    x, shape = node.inputs[0], node.attributes["shape"]
+    index = _by_slices(node.attributes["index"], shape)
+    if index is None:
+        return None
+    own = tuple(len(range(*part.indices(extent))) for part, extent in zip(index, shape, strict=True))
+    values = x if x.shape == own else make("reshape", x, shape=own, like=node)
+    return make("scatter", values, index=index, shape=shape, like=node)
+
+
+def _getitem(node: Node) -> Node | None:
+    x = node.inputs[0]
+    parts = parts_of(node)
+    if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts):
+        return x  # x[:] -> x
+    rules = {"getitem": _of_getitem, "concatenate": _of_concatenate, "scatter": _of_scatter, "add": _of_sum}
+    rule = rules.get(x.op.name)
+    return rule(node, x, parts) if rule else None
+
+
+def _of_getitem(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    # x[a][b] -> x[c]
+    joined = [
+        (first + start * step, count, step * stride)
+        for (first, _, step), (start, count, stride) in zip(parts_of(x), parts, strict=True)
+    ]
+    return taken(x.inputs[0], joined, node)
+
+
+def _of_concatenate(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    # concatenate(..., y, ...)[within y] -> y[...]
+    axis = x.attributes["axis"]
+    start, count, step = parts[axis]
+    last, begin = start + (count - 1) * step, 0
+    for piece in x.inputs:
+        end = begin + piece.shape[axis]
+        if begin <= min(start, last) and max(start, last) < end:
+            inner = [*parts]
+            inner[axis] = (start - begin, count, step)
+            return taken(piece, inner, node)
+        begin = end
+    # concatenate(x, y)[:n] where some pieces are not read -> the same of fewer pieces
+    return _of_fewer(node, x, parts)
+
+
+def _of_fewer(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    axis = x.attributes["axis"]
+    start, count, step = parts[axis]
+    if step != 1 or node.shape[axis] == x.shape[axis]:
+        return None
+    pieces: list[Node] = []
+    begin = 0
+    for piece in x.inputs:
+        extent = piece.shape[axis]
+        low, high = max(start, begin) - begin, min(start + count, begin + extent) - begin
+        if low < high:
+            inner = [*parts]
+            inner[axis] = (low, high - low, 1)
+            pieces.append(taken(piece, inner, node))
+        begin += extent
+    return make("concatenate", *pieces, axis=axis, like=node)
+
+
+def _of_scatter(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    written = parts_of(x)
+    if written == list(parts):
+        return x.inputs[0]  # scatter(x, a)[a] -> x
+    pairs = zip(written, parts, strict=True)
+    if any(_places(a).isdisjoint(_places(b)) for a, b in pairs):
+        return constant(np.zeros(node.shape, node.dtype))  # scatter(x, a)[b] -> 0
+    return None
+
+
+def _places(part: Part) -> set[int]:
+    start, count, step = part
+    return set(range(start, start + count * step, step))
+
+
+def _of_sum(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    # (scatter(x) + y)[a] -> scatter(x)[a] + y[a]
+    if not any(y.op.name in ("scatter", "concatenate") for y in x.inputs):
+        return None
+    if any(y.shape != x.shape for y in x.inputs):
+        return None
+    return make("add", *(taken(y, parts, node) for y in x.inputs), like=node)
+
+
+def _scatter(node: Node) -> Node | None:
+    x = node.inputs[0]
+    if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts_of(node)):
+        return x  # everything is written, in order
+    return None
+
+
+def _concatenate(node: Node) -> Node | None:
+    return node.inputs[0] if len(node.inputs) == 1 else None  # concatenate(x) -> x
+
+
+SLICE_RULES: dict[str, tuple[Rule, ...]] = {
+    "getitem": (canonical_getitem, _getitem),
+    "scatter": (canonical_scatter, _scatter),
+    "concatenate": (_concatenate,),
+}

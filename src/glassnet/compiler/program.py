@@ -1,6 +1,6 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> agree -> expand -> simplify -> flatten -> fuse -> layout -> lowering (loops) -> memory
+graph -> agree -> expand -> simplify -> images -> flatten -> fuse -> layout -> lowering (loops) -> memory
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder
 from glassnet.compiler.lowering.blocks import lower_block
+from glassnet.compiler.lowering.image_groups import lower_images
 from glassnet.compiler.lowering.matrix import lower_contraction
 from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
@@ -18,6 +19,9 @@ from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
+from glassnet.compiler.passes.image_groups import group_images
+from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
+from glassnet.compiler.passes.images import arrange
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
 from glassnet.compiler.passes.memory import plan_memory
 from glassnet.compiler.passes.relay import relay
@@ -55,6 +59,11 @@ class Plan:
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         kept = {self.storage(node).buffer for node in (*self.graph.inputs, *self.graph.outputs)}
         kept |= {self.layout.storages[node].buffer for node in self.constants}
+        kept |= {
+            storage.buffer
+            for storage in self.layout.storages.values()
+            if isinstance(storage, ImageStorage) and storage.persistent
+        }
 
         def touch(buffer: Buffer, number: int) -> None:
             if buffer not in kept:
@@ -72,6 +81,7 @@ class Plan:
 
     def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> list[Buffer]:
         known = set(b.buffers)
+        block = Block(b, self.values, self.layout, cpu)
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -80,15 +90,18 @@ class Plan:
             case "columns":
                 lower_columns(b, self.values, self.layout, kernel, cpu)
             case "block":
-                lower_block(Block(b, self.values, self.layout, cpu), kernel.nodes[0])
+                lower_block(block, kernel.nodes[0])
+            case "images":
+                lower_images(block, kernel)
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
+        known.update(block.persistent)
         return [buffer for buffer in b.buffers if buffer not in known]
 
 
 def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
-    graph = simplify(expand(agree(graph)))
+    graph = group_images(simplify(arrange(simplify(expand(agree(graph))))))
     refuse_uncompiled(graph)
     return simplify(flatten(graph))
 
@@ -107,9 +120,10 @@ def plan_graph(
         if not stuck and not unfit:
             break
         graph = relay(graph, unfit, stuck)
-    layout = plan_layout(
-        kernels, values, b, paddings(graph, cpu), [graph.inputs[i] for i in fixed], same_memory
-    )
+    lanes = {element: cpu.lanes(element) for element in ELEMENTS.values()}
+    images = plan_images(graph, values, b, lanes)
+    batch = [graph.inputs[i] for i in fixed]
+    layout = plan_layout(kernels, values, b, paddings(graph, cpu), batch, same_memory, images)
     return Plan(graph, values, layout)
 
 

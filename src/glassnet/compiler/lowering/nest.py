@@ -23,6 +23,7 @@ class Block:
     layout: Layout
     cpu: CPU
     made: list[Node] = field(default_factory=list[Node])  # what its kernel has to write
+    persistent: list[Buffer] = field(default_factory=list[Buffer])  # memory that may not be lent to others
 
     def view(self, node: Node) -> View:
         """A value of the graph as an array in memory."""

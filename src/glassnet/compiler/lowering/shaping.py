@@ -72,7 +72,12 @@ def _reshape(block: Block, node: Node) -> None:
 
 
 def _transpose(block: Block, node: Node) -> None:
-    source, target = block.view(node.inputs[0]).transpose(node.attributes["axes"]), block.view(node)
+    _rearrange(block, block.view(node.inputs[0]).transpose(node.attributes["axes"]), node)
+
+
+def _rearrange(block: Block, source: View, node: Node) -> None:
+    """Copies what lies in some other order to the node."""
+    target = block.view(node)
     across = [axis for axis, stride in enumerate(source.strides) if stride == 1]
     lanes, last = block.lanes(node), len(node.shape) - 1
     if not across or across[-1] == last or min(node.shape[across[-1]], node.shape[last]) < lanes:
@@ -117,7 +122,7 @@ def _broadcast(block: Block, node: Node) -> None:
 
 
 def _relay(block: Block, node: Node) -> None:
-    copy(block.b, block.view(node.inputs[0]), block.view(node), block.lanes(node))
+    _rearrange(block, block.view(node.inputs[0]), node)
 
 
 def _concatenate(block: Block, node: Node) -> None:

@@ -7,14 +7,20 @@ ordinary values take part in between, ends a group.
 
 from __future__ import annotations
 
-from glassnet.compiler.passes.image_ops import FROM_IMAGES, IMAGES, TO_IMAGES, TO_KERNEL, result_of
+from glassnet.compiler.passes.image_ops import (
+    FROM_IMAGES,
+    IMAGES,
+    TO_IMAGES,
+    images_of,
+    leaves_images,
+    result_of,
+)
 from glassnet.compiler.passes.rewrite import make, uniform
 from glassnet.compiler.passes.vocabulary import RELAY
 from glassnet.core.graph import Graph, Node
 from glassnet.core.registry import OPS
 
 _CONVOLUTIONS = ("convolution", "transposed_convolution")
-_WINDOWED = frozenset({"window_max", "window_place", "window_sum", "unpool", "repeat", *_CONVOLUTIONS})
 # Costly enough that computing them twice is worse than storing them once.
 _COSTLY = frozenset(
     {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide", "erf", "sin", "cos"}
@@ -25,25 +31,6 @@ def group_images(graph: Graph) -> Graph:
     """The graph with its images in groups."""
     images = images_of(graph)
     return _Grouping(graph, images).run() if images else graph
-
-
-def images_of(graph: Graph) -> set[Node]:
-    """The images of an arranged graph."""
-    images: set[Node] = set()
-    for node in graph.nodes:
-        made_of_images = any(x in images for x in node.inputs)
-        if node.op is TO_IMAGES or (made_of_images and not _leaves(node)):
-            images.add(node)
-    return images
-
-
-def _leaves(node: Node) -> bool:
-    """Whether an op takes images to an ordinary value: a matrix, a sum over the batch, a kernel's gradient."""
-    if node.op is FROM_IMAGES or node.op is IMAGES:
-        return True
-    if node.op.name == "sum":
-        return 0 in node.attributes["axes"]
-    return node.op.name == "convolution" and node.attributes["spec"] == TO_KERNEL
 
 
 def is_cheap(node: Node) -> bool:
@@ -59,7 +46,7 @@ class _Grouping:
         self.grouped = {
             node
             for node in graph.nodes
-            if node in images or (_leaves(node) and any(x in images for x in node.inputs))
+            if node in images or (leaves_images(node) and any(x in images for x in node.inputs))
         }
         self.stage = self._stages()
         self._sink()

@@ -9,7 +9,7 @@ these have values: the interpreter runs a graph that holds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -129,30 +129,40 @@ def result_of(group: Node, number: int) -> Node:
 
 def is_image_result(node: Node) -> bool:
     """Whether the node is a result that lies as an image."""
-    if node.op is not RESULT:
-        return False
-    return is_image(node.inputs[0].attributes["body"].outputs[node.attributes["number"]])
+    return node.op is RESULT and _made(node) in images_of(node.inputs[0].attributes["body"])
 
 
-def is_image(node: Node) -> bool:
-    """Whether a node of a group's body is an image, with lanes, rather than an ordinary array."""
-    name = node.op.name
-    if name in _IMAGES:
+def matrices_across(group: Node, results: Iterable[Node]) -> list[Node]:
+    """The matrices (batch, features) that a group reads or makes as images: they lie feature by feature."""
+    body = group.attributes["body"]
+    read = {node.inputs[0] for node in body.nodes if node.op is TO_IMAGES}
+    found = [outer for outer, given in zip(group.inputs, body.inputs, strict=True) if given in read]
+    return found + [node for node in results if node.op is RESULT and _made(node).op is FROM_IMAGES]
+
+
+def _made(result: Node) -> Node:
+    return result.inputs[0].attributes["body"].outputs[result.attributes["number"]]
+
+
+def images_of(graph: Graph) -> set[Node]:
+    """The images of an arranged graph, or of the body of a group."""
+    images: set[Node] = set()
+    for node in (*graph.inputs, *graph.nodes):
+        given = node.op.name == "input" and node.attributes.get("image")
+        made_of_images = any(x in images for x in node.inputs)
+        if node.op is TO_IMAGES or given or (made_of_images and not leaves_images(node)):
+            images.add(node)
+    return images
+
+
+def leaves_images(node: Node) -> bool:
+    """Whether an op takes images to an ordinary value: a matrix, a sum over the batch, a kernel's gradient."""
+    if node.op is FROM_IMAGES or node.op is IMAGES:
         return True
-    if name == "convolution":
-        return node.attributes["spec"] == FORWARD
-    if name == "sum":
-        return 0 not in node.attributes["axes"]
-    if name == "input":
-        return bool(node.attributes.get("image"))
-    return node.op.broadcasts or name in ("cast", "convert", "broadcast_to")
+    if node.op.name == "sum":
+        return 0 in node.attributes["axes"]
+    return node.op.name == "convolution" and node.attributes["spec"] == TO_KERNEL
 
 
-_IMAGES = frozenset(
-    {
-        *("window_max", "window_place", "window_sum", "unpool", "repeat", "to_images"),
-        *("transposed_convolution",),
-    }
-)
 # The products of a convolution's forward pass, of its way back to the input, and to the kernel.
 FORWARD, TO_INPUT, TO_KERNEL = "bc,oc->bo", "bo,oc->bc", "bc,bo->oc"

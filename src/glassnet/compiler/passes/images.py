@@ -178,6 +178,8 @@ class _Arranger:
             elif x.op.name != "reshape" or x.inputs[0].shape[:1] != shape[:1]:
                 break
             x = x.inputs[0]
+        if x.shape != shape and len(x.shape) != 2:
+            x = make("reshape", x, shape=shape, like=x)
         return self._once(TO_IMAGES, x, shape=shape, axes=tuple(order), like=x)
 
     def _once(self, op: str | Op, *inputs: Node, like: Node, **attributes: object) -> Node:

@@ -132,7 +132,7 @@ class Group:
         """What the nest reads that is the same for all places of a channel."""
         found: Memory = {}
         seen: set[Node] = set()
-        pending = [x for node in nest.nodes for x in node.inputs]
+        pending = [x for node in nest.nodes if node is not nest.anchor for x in node.inputs]
         while pending:
             node = pending.pop()
             if node in seen or node in nest.nodes or node.op.name == "constant":
@@ -141,16 +141,11 @@ class Group:
             one_place = node in self.plain and size_of(self.plain[node].shape[2:]) == 1
             if node in self.places:
                 one_place = planes(node.shape)[1:] == (1, 1)
-            if one_place and node.dtype.kind != "b" and not self._is_kernel(node):
+            if one_place and node.dtype.kind != "b":
                 found[node] = self.load(node, channel, 0, 0)
             elif node not in self.places and node not in self.plain:
                 pending += node.inputs
         return found
-
-    def _is_kernel(self, node: Node) -> bool:
-        """Whether the node is the weights of a convolution, which no place has one of."""
-        readers = self._uses[node]
-        return all("convolution" in x.op.name and x.inputs[1] is node and node in self.plain for x in readers)
 
     def load(self, node: Node, channel: Position, row: Position, column: Position) -> Operand:
         """The node's vector at a place, from memory."""

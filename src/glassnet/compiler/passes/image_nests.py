@@ -188,7 +188,9 @@ class _Planner:
         nest = self._latest(node)
         joins = nest is not None and nest.kind in ("map", "to_input", "convolution") and nest.grid == grid
         if nest is not None and joins and nest.window in (None, window) and not looped and not nest.looped:
-            clash = nest.window is None and any(planes(x.shape) != grid for x in nest.nodes)
+            clash = nest.window is None and any(
+                x in self.images and planes(x.shape) != grid for x in nest.nodes
+            )
             summed = any(x.op.name == "sum" and self.home.get(x) is nest for x in self._leaves(node))
             if not clash and not summed and not (nest.window and spills != nest.spills):
                 nest.window, nest.spills = window, spills

@@ -86,6 +86,8 @@ def _kind(node: Node) -> str | None:
     x, w, out = split_spec(attributes["spec"])
     if len(x) != 2 or len(w) != 2 or len(out) != 2 or len(set(x + w)) != 3:
         return None
+    if node.inputs[0].shape[0] == 1:
+        return None  # an example alone fills no lanes
     batch, own = x
     if node.op.name == "transposed_convolution":
         fits = out == batch + w[1] and w[0] == own
@@ -214,10 +216,12 @@ class _Arranger:
         back = node.op.name == "transposed_convolution"
         space = attributes["space"] if back else x.shape[2:]
         windows = {**attributes, "extents": attributes.get("extents", x.shape[2:])}
-        fits = factor is not None and size_of(w.shape) > 1 and not w_labels and x_labels == out and self._is_batch(x, len(space))
+        fits = factor is not None and not w_labels and x_labels == out and self._is_batch(x, len(space))
         if not fits or not side_by_side(space, windows, w.shape):
             return False
-        if back:
+        if size_of(w.shape) == 1:
+            image = self.image(x)
+        elif back:
             image = make(REPEAT, self.image(x), window=w.shape, space=space, like=node)
         else:
             image = make(WINDOW_SUM, self.image(x), window=w.shape, extents=windows["extents"], like=node)
@@ -366,7 +370,9 @@ class _Arranger:
     ) -> tuple[Node, tuple[int | None, ...]]:
         """A reduction over all spatial axes, which stay with extent 1 in the image."""
         image = place.image
-        if op == "sum":
+        if size_of(image.shape[2:]) == 1:
+            reduced = image
+        elif op == "sum":
             reduced = make("sum", image, axes=space, keepdims=True, like=node)
         else:
             window = image.shape[2:]

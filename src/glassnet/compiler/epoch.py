@@ -32,7 +32,7 @@ from glassnet.compiler.loop_ir import (
     Value,
 )
 from glassnet.compiler.loop_language import BITS
-from glassnet.compiler.lowering.entrance import packed, turn_blocks
+from glassnet.compiler.lowering.image_entrance import packed, turn_blocks
 from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.forward import forward

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glassnet.compiler.lowering import cumulative, entrance, extremum, indexing, shaping
+from glassnet.compiler.lowering import cumulative, extremum, image_entrance, indexing, shaping
 from glassnet.compiler.lowering.nest import Block
 from glassnet.core.graph import Node
 from glassnet.errors import UncompilableError
@@ -14,7 +14,7 @@ BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     **indexing.BLOCKS,
     **extremum.BLOCKS,
     **cumulative.BLOCKS,
-    **entrance.BLOCKS,
+    **image_entrance.BLOCKS,
 }
 
 

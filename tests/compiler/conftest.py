@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from glassnet.compiler import epoch, jit, llvm
+from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.loop_ir import Function, verify
@@ -21,8 +24,8 @@ from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
 from glassnet.optim import SGD
 from glassnet.train.composition import Composition
-from glassnet.train.fitting import Setting
 from glassnet.train.program import build_step
+from glassnet.train.setting import Setting
 
 
 def _cpus() -> list[CPU]:
@@ -127,3 +130,40 @@ def _training(
 def training() -> Callable[..., Training]:
     """Makes training runs of dense networks."""
     return _training
+
+
+def _guarded(size: int) -> np.ndarray:
+    """`size` bytes that end where a page begins that must not be touched; another lies before them."""
+    page = mmap.PAGESIZE
+    inner = -(-size // page) * page
+    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    whole = np.frombuffer(pages, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for forbidden in (0, page + inner):
+        address = ctypes.c_void_p(whole.ctypes.data + forbidden)
+        assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
+    return whole[page + inner - size : page + inner]
+
+
+def _guarded_copy(array: np.ndarray) -> np.ndarray:
+    copy = _guarded(array.nbytes).view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+class _GuardedArena(Arena):
+    def __init__(self, size: int) -> None:
+        self._bytes = _guarded(size)
+        self.address = self._bytes.ctypes.data
+
+
+@pytest.fixture(scope="session")
+def guarded_copy() -> Callable[[np.ndarray], np.ndarray]:
+    """Copies an array to memory between pages that must not be touched."""
+    return _guarded_copy
+
+
+@pytest.fixture(scope="session")
+def guarded_arena() -> type[Arena]:
+    """An arena between pages that must not be touched."""
+    return _GuardedArena

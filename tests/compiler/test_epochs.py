@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import math
-import mmap
 import multiprocessing
 import os
 import subprocess
@@ -20,14 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.compiler import epoch as epoch_module
-from glassnet.compiler.arena import Arena
+from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.jit import compile_function
 from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.core.random import Key, permutation
 from glassnet.core.step import TrainingData
 from glassnet.errors import UncompilableError
+from glassnet.interpret.epoch import ReferenceRunner
+from glassnet.losses import cross_entropy
 from glassnet.optim import SGD, Adam
+from glassnet.train.program import build_step
+from glassnet.transforms.batch import vmap
 
 INF = math.inf
 
@@ -128,8 +130,8 @@ from glassnet.losses.loss import LOSSES
 from glassnet.nn.dense import Dense
 from glassnet.optim import Adam
 from glassnet.train.composition import Composition
-from glassnet.train.fitting import Setting
 from glassnet.train.program import build_step
+from glassnet.train.setting import Setting
 layers = [Dense(7, activation="relu"), Dense(4)]
 composition = Composition.of(layers, LOSSES["cross_entropy"])
 x = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
@@ -192,6 +194,44 @@ def test_the_learning_rate_is_that_of_the_steps_to_come(training):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("batch_size", [4, 10])
+def test_every_example_of_a_run_has_a_number_of_its_own(batch_size):
+    # An example's number is taken for its class, whose z is a tenth of it: the loss tells the mean number.
+    x, z = np.ones((10, 1)), 0.1 * np.arange(64.0)
+
+    def loss(parameters, statistics, columns, weight, numbers):
+        each = vmap(lambda x, number: cross_entropy(parameters["w"] @ x, number))(columns[0], numbers)
+        return (each.sum() / 10.0 if weight is None else (each * weight).sum() / weight.sum()), statistics
+
+    weighted, shuffle = 10 % batch_size != 0, Key(0) if batch_size < 10 else None
+    start = {"w": z[:, None]}
+    made = build_step(loss, SGD(1e-12), start, {}, (x,), batch_size, x.dtype, None, weighted)
+    assert made.graph.numbered
+    for runner in (CompiledRunner, ReferenceRunner):
+        for epoch, first_number in ((0, 0), (2, 7)):
+            run = runner(made.graph, TrainingData((x,), shuffle, first_number), made.arrays, 1e-12)
+            number = 10 * (np.log(np.exp(z).sum()) - run.run(epoch))
+            assert number == pytest.approx(4.5 + epoch * (12 if weighted else 10) + first_number, rel=1e-9)
+
+
+def test_a_schedule_gives_each_step_its_rate(training):
+    for batch_size in (8, 24):
+        run = training([3, 4, 2], batch_size=batch_size)
+        step = replace(run.step, schedule=lambda steps: 0.5 / steps)
+        runners = [replace(run, step=step).compiled(), replace(run, step=step).reference()]
+        for runner in runners:
+            runner.run(0, 2)
+            runner.run_steps(2, 0, 2)
+        assert runners[0].rate_of(4) == runners[1].rate_of(4) == 0.125 * run.learning_rate
+        by_hand = run.reference()
+        for number in range(runners[1].steps_taken):
+            by_hand.learning_rate = run.learning_rate * 0.5 / (number + 1)
+            by_hand.run_steps(number // by_hand.steps_per_epoch, number % by_hand.steps_per_epoch, 1)
+        for runner in runners:
+            for got, expected in zip(runner.read(4), by_hand.read(4), strict=True):
+                np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
 def test_rows_in_a_fixed_order_are_one_batch(training):
     with pytest.raises(UncompilableError, match="fixed order are compiled for one full batch only"):
         training([3, 2], rows=24, batch_size=8, shuffled=False).compiled()
@@ -224,31 +264,6 @@ def test_other_threads_run_meanwhile(training):
     assert meanwhile
 
 
-def guarded(size: int) -> np.ndarray:
-    """`size` bytes that end where a page begins that must not be touched; another lies before them."""
-    page = mmap.PAGESIZE
-    inner = -(-size // page) * page
-    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    whole = np.frombuffer(pages, np.uint8)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for forbidden in (0, page + inner):
-        address = ctypes.c_void_p(whole.ctypes.data + forbidden)
-        assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
-    return whole[page + inner - size : page + inner]
-
-
-def guarded_copy(array: np.ndarray) -> np.ndarray:
-    copy = guarded(array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-class GuardedArena(Arena):
-    def __init__(self, size: int) -> None:
-        self._bytes = guarded(size)
-        self.address = self._bytes.ctypes.data
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages by a call of Linux")
 @pytest.mark.parametrize(
     "network",
@@ -262,10 +277,12 @@ class GuardedArena(Arena):
     ids=lambda network: "-".join(map(str, network["units"])),
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_nothing_outside_its_memory_is_touched(training, cpu, monkeypatch, network, dtype):
+def test_nothing_outside_its_memory_is_touched(
+    training, cpu, monkeypatch, guarded_arena, guarded_copy, network, dtype
+):
     run = training(**network, dtype=dtype)
     data = TrainingData(tuple(guarded_copy(column) for column in run.data.columns), run.data.key)
-    monkeypatch.setattr(epoch_module, "Arena", GuardedArena)
+    monkeypatch.setattr(epoch_module, "Arena", guarded_arena)
     runner = replace(run, data=data).compiled(cpu)
     runner._order, runner._words = guarded_copy(runner._order), guarded_copy(runner._words)
 

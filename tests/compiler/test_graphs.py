@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import glassnet.numpy as gnp
+from glassnet.compiler import function as function_module
 from glassnet.compiler.function import compile_graph
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.simplify import simplify
@@ -189,6 +194,31 @@ def test_native_code_computes_the_same_or_says_why_not(cpus, case, tier):
     event("compiled")
     for _ in range(2):  # the arena keeps what the first call left
         assert_same(native(inputs), expected, inputs[0].dtype)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="protects pages by a call of Linux")
+def test_nothing_outside_its_memory_is_touched(cpu, monkeypatch, guarded_arena):
+    monkeypatch.setattr(function_module, "Arena", guarded_arena)
+    programs: list[tuple[Any, list[Any]]] = []
+
+    @settings(examples, max_examples=60)
+    @given(graphs(("float32", "float64")))
+    def compile_one(case: Any) -> None:
+        graph, inputs = case
+        with contextlib.suppress(UncompilableError):
+            programs.append((compile_graph(graph, cpu), inputs))
+
+    compile_one()
+
+    def run() -> None:
+        for native, inputs in programs:
+            native(inputs)
+
+    # in a process of its own, because touching a guarded page ends it
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 def assert_one_sentence(reason: UncompilableError) -> None:

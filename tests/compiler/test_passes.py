@@ -32,7 +32,7 @@ from glassnet.errors import UncompilableError
 from glassnet.interpret.reference import interpret
 from glassnet.ops.comparison import one_hot
 from glassnet.ops.matrix import contract
-from glassnet.optim.optimizer import Adam
+from glassnet.optim import Adam
 from glassnet.transforms.tracing import trace
 
 M = np.random.default_rng(0).standard_normal((3, 4))
@@ -226,8 +226,7 @@ def test_a_rule_may_not_change_the_type(monkeypatch):
 def test_the_passes_keep_the_meaning_of_a_training_step(training, loss):
     run = training([4, 7, 3], activations=("softmax", "tanh"), loss=loss, rows=20, optimizer=Adam(0.01))
     batch = [
-        run.data.x[:8],
-        run.data.target[:8],
+        *(column[:8] for column in run.data.columns),
         np.array([1.0] * 5 + [0.0] * 3),
         np.float64(1),
         np.float64(0.01),

@@ -138,6 +138,77 @@ def test_the_gradient_is_the_mean_over_the_examples() -> None:
         np.testing.assert_allclose(gradient, np.mean([one[name] for one in each], axis=0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "interpreter"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gradients_of_single_examples_make_up_that_of_all(reduction: str, engine: str) -> None:
+    net, y = classifier(reduction=reduction), [0, 2, 1]
+    each = net.gradients(X, y, engine, per_example=True)
+    together = net.gradients(X, y)
+    for name, array in net.parameters.items():
+        assert each[name].shape == (3, *array.shape)
+        whole = each[name].mean(axis=0) if reduction == "mean" else each[name].sum(axis=0)
+        np.testing.assert_allclose(whole, together[name], rtol=1e-10, atol=1e-15)
+    for row, (x, label) in enumerate(zip(X, y, strict=True)):
+        for name, gradient in net.trace(x, label).gradients.items():
+            np.testing.assert_allclose(each[name][row], gradient, rtol=1e-10, atol=1e-15)
+
+
+def test_the_gradient_of_all_has_the_penalty_and_those_of_examples_have_not() -> None:
+    layers = [gn.Dense(4, activation="tanh", regularizer=gn.L2(0.5)), gn.Dense(3)]
+    net = gn.Network(layers, "cross_entropy", seed=2, dtype="float64", input_shape=2)
+    each, together = net.gradients(X, [0, 2, 1], per_example=True), net.gradients(X, [0, 2, 1])
+    for name, array in net.parameters.items():
+        penalty = 0.5 * array if name == "dense_1.weight" else 0.0
+        np.testing.assert_allclose(each[name].mean(axis=0) + penalty, together[name], atol=1e-14)
+
+
+def test_gradients_are_those_of_the_network_in_use() -> None:
+    layers = [gn.nn.BatchNorm(), gn.nn.Dropout(0.5), gn.Dense(3)]
+    net = gn.Network(layers, "cross_entropy", dtype="float64")
+    net.fit(X, [0, 2, 1], epochs=3, engine="interpreter")
+    first, again = net.gradients(X, [0, 2, 1]), net.gradients(X, [0, 2, 1])
+    assert all(np.array_equal(array, again[name]) for name, array in first.items())
+    alone = [net.gradients(X[i : i + 1], [y]) for i, y in enumerate([0, 2, 1])]
+    for name, gradient in first.items():
+        np.testing.assert_allclose(gradient, np.mean([one[name] for one in alone], axis=0), rtol=1e-11)
+
+
+# -- layers of other kinds
+
+
+def test_the_trace_shows_what_a_layer_without_z_gives_and_its_derivative() -> None:
+    layers = [gn.nn.Reshape((2, 1)), gn.nn.SimpleRNN(3), gn.Dense(1)]
+    net = gn.Network(layers, "half_squared_error", dtype="float64", input_shape=2)
+    trace = net.trace(X[0], 2.0)
+    assert [layer.name for layer in trace.layers] == ["reshape_1", "simple_rnn_2", "dense_3"]
+    recurrent = trace["simple_rnn_2"]
+    assert recurrent.z is None
+    error = trace["dense_3"].y - 2.0
+    np.testing.assert_allclose(recurrent.delta, error @ net.parameters["dense_3.weight"], rtol=1e-12)
+    assert "simple_rnn_2: y       = [" in str(trace)
+    assert "dloss/dy = [" in str(trace)
+
+
+def test_a_summary_shows_the_layers_and_counts_what_they_hold() -> None:
+    shared = gn.Dense(4, activation="relu", name="twice")
+    net = gn.Network(
+        [gn.nn.BatchNorm(), gn.Dense(4), shared, shared, gn.Dense(3)], "cross_entropy", input_shape=2
+    )
+    summary = net.summary()
+    assert (summary.input_shape, summary.loss) == ((2,), "cross_entropy")
+    assert [row[0] for row in summary.rows] == ["batch_norm_1", "dense_2", "twice", "twice", "dense_5"]
+    assert [row[3] for row in summary.rows] == [4, 12, 20, 0, 15]
+    assert summary.parameters == sum(a.size for a in net.parameters.values()) == 51
+    assert summary.statistics == sum(a.size for a in net.statistics.values()) == 4
+    assert summary.bytes == 4 * 55
+    lines = repr(summary).splitlines()
+    assert lines[0] == "input 2, loss cross_entropy"
+    assert lines[-1] == "51 parameters and 4 statistics, 0.2 KiB"
+    assert len({len(line) for line in lines[1:-1]}) == 1
+    with pytest.raises(NotFittedError):
+        gn.Network([gn.Dense(3)], "cross_entropy").summary()
+
+
 # -- certificate
 
 

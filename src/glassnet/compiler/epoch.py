@@ -52,6 +52,7 @@ class _Arguments:
     columns: list[Buffer]
     order: Buffer
     words: Buffer
+    rates: Buffer
     rows: Value
     steps: Value  # of a whole epoch
     first_step: Value
@@ -59,6 +60,8 @@ class _Arguments:
     shuffles: Value  # 1 where the call begins an epoch, else 0
     first_epoch: Value
     epochs: Value
+    first_number: Value
+    rate_stride: Value  # 1 where every step has a rate of its own, else 0
     stream: Value
     key0: Value
     key1: Value
@@ -70,7 +73,6 @@ class EpochMemory:
 
     size: int
     carried: list[Storage]
-    rate: Storage
     count: Storage
     constants: list[tuple[Storage, list[float]]]
 
@@ -85,7 +87,6 @@ class EpochMemory:
         return EpochMemory(
             document["size"],
             [_storage(entry) for entry in document["carried"]],
-            _storage(document["rate"]),
             _storage(document["count"]),
             [(_storage(entry), values) for entry, values in document["constants"]],
         )
@@ -121,18 +122,20 @@ class EpochProgram:
         arena_size = finish_memory(b, lifetimes)
         self.loops: Function = forward(b.finish(b.load(self.total, 0)), lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
-        self.memory = EpochMemory(arena_size, storages[: step.carried], self.rate, self.count, constants)
+        self.memory = EpochMemory(arena_size, storages[: step.carried], self.count, constants)
 
     def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
         def pointer(name: str, element: str) -> Buffer:
             return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
 
         names = ("rows", "steps", "first_step", "end_step", "shuffles", "first_epoch", "epochs")
+        names += ("first_number", "rate_stride", "stream", "key0", "key1")
         arguments = _Arguments(
             [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
             pointer("order", "i32"),
             pointer("words", "i32"),
-            *(b.argument(name) for name in (*names, "stream", "key0", "key1")),
+            pointer("rates", self.rate.buffer.element),
+            *(b.argument(name) for name in names),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         if self._once:
@@ -146,10 +149,18 @@ class EpochProgram:
             number = b.iadd(arguments.first_epoch, b.value_of(e))
             b.store(self.total, 0, b.zero(F64))
             if self._once:
+                self._set_rate(b, arguments, b.value_of(e))
                 step(0, number)
             else:
                 b.loop(0, arguments.shuffles, 1, lambda _: self._shuffle(b, arguments, number))
-                b.loop(arguments.first_step, arguments.end_step, 1, lambda s: step(s, number))
+                before = b.imul(b.value_of(e), b.isub(arguments.end_step, arguments.first_step))
+
+                def scheduled(s: Position) -> None:
+                    done = b.isub(b.iadd(before, b.value_of(s)), arguments.first_step)
+                    self._set_rate(b, arguments, done)
+                    step(s, number)
+
+                b.loop(arguments.first_step, arguments.end_step, 1, scheduled)
                 while_finite(b.load(self.total, 0))
 
         def step(s: Position, epoch: Value) -> None:
@@ -177,12 +188,18 @@ class EpochProgram:
             padding = b.isub(b.imul(arguments.steps, self.step.batch_size), rows)
             b.loop(0, padding, 1, lambda t: b.store(order, t + Index.of(rows), b.load(order, t)))
 
+    def _set_rate(self, b: Builder, arguments: _Arguments, done: Operand) -> None:
+        """The rate of a step, when `done` of this call are behind it."""
+        place = Index.of(b.imul(done, arguments.rate_stride))
+        b.store(self.rate.buffer, 0, b.load(arguments.rates, place))
+
     def _number(
         self, b: Builder, arguments: _Arguments, place: IndexLike, r: Position, epoch: Operand
     ) -> None:
         """Writes the number of an example in the run, which its random numbers belong to."""
         assert self.numbers is not None  # asked by the caller
         before = b.imul(epoch, b.imul(arguments.steps, self.step.batch_size))
+        before = b.iadd(before, arguments.first_number)
         number = b.trunc(b.iadd(before, b.value_of(place)), "i32")
         b.store(self.numbers.buffer, r, number)
 
@@ -246,7 +263,7 @@ def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[Nativ
     key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {step.graph.signature()}"
     content, from_cache = cached(key, cpu, make)
     end = 8 + int.from_bytes(content[:8], "little")
-    pointers, numbers = [ctypes.c_void_p] * (3 + step.data), [ctypes.c_int64] * 10
+    pointers, numbers = [ctypes.c_void_p] * (4 + step.data), [ctypes.c_int64] * 12
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), EpochMemory.from_json(content[8:end])
 
@@ -279,7 +296,7 @@ class CompiledRunner:
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
         self._arena = Arena(memory.size)
-        self._carried, self._rate, self._count = memory.carried, memory.rate, memory.count
+        self._carried, self._count = memory.carried, memory.count
         for storage, values in memory.constants:
             self._arena.write(storage, np.array(values))
         for storage, array in zip(memory.carried, carried, strict=True):
@@ -298,16 +315,6 @@ class CompiledRunner:
         self._words = np.empty(-(-rows // 4) * 4, np.int32)
 
     @property
-    def learning_rate(self) -> float:
-        """The rate of the steps to come."""
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        self._learning_rate = rate
-        self._arena.write(self._rate, np.asarray(rate))
-
-    @property
     def steps_taken(self) -> int:
         """The number of steps so far; the last one is where a run that diverged ended."""
         return int(self._arena.read(self._count, ()))
@@ -320,24 +327,33 @@ class CompiledRunner:
             for storage, shape in zip(self._carried[:count], shapes, strict=True)
         ]
 
+    def rate_of(self, step: int) -> float:
+        """The rate of a step by its number, at the present learning rate."""
+        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
         return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
 
-    def run_steps(self, epoch: int, first: int, count: int) -> float:
-        """Trains for some steps of an epoch in one native call; their mean loss."""
+    def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
+        """Trains for some steps of an epoch in one native call; their mean loss, and their rows."""
         end, size = min(first + count, self.steps_per_epoch), self._step.batch_size
-        return self._call(epoch, 1, first, end) / (min(end * size, self._data.rows) - first * size)
+        seen = min(end * size, self._data.rows) - first * size
+        return self._call(epoch, 1, first, end) / seen, seen
 
     def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
         """The native call; the sum of the losses of the last epoch's rows."""
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
+        count = epochs * (end_step - first_step)
+        rates = self._step.rates(self.learning_rate, self.steps_taken, count)
+        rates = rates.astype(self._step.graph.inputs[-1].dtype)
         total = self._native(
             self._arena.address,
             *(column.ctypes.data for column in data.columns),
             self._order.ctypes.data,
             self._words.ctypes.data,
+            rates.ctypes.data,
             data.rows,
             self.steps_per_epoch,
             first_step,
@@ -345,6 +361,8 @@ class CompiledRunner:
             int(first_step == 0),
             first_epoch,
             epochs,
+            data.first_number,
+            int(self._step.schedule is not None),
             stream,
             *words,
         )

@@ -1,12 +1,12 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> agree -> expand -> simplify -> images -> flatten -> fuse -> layout -> lowering (loops) -> memory
+graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering (loops) -> memory
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder
@@ -15,6 +15,7 @@ from glassnet.compiler.lowering.image_groups import lower_images
 from glassnet.compiler.lowering.matrix import lower_contraction
 from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
+from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.flatten import flatten
@@ -23,12 +24,15 @@ from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
+from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.sliding import slide
 from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
+from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph, Node
 
 
@@ -39,6 +43,10 @@ class Plan:
     graph: Graph
     values: Values
     layout: Layout
+    padding: Mapping[str, int]
+    persistent: set[Buffer] = field(
+        default_factory=set[Buffer]
+    )  # memory of kernels that is not lent to others
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -70,18 +78,19 @@ class Plan:
                 lifetimes[buffer] = (lifetimes.get(buffer, (number, number))[0], number)
 
         for number, kernel in enumerate(self.kernels):
-            scratch = self._lower_kernel(b, kernel, cpu)
+            known = set(b.buffers)
+            self.lower_kernel(b, kernel, cpu)
             for node in (*kernel.reads, *kernel.writes):
                 touch(self.layout.storages[node].buffer, number)
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
-            for buffer in scratch:
-                touch(buffer, number)
+            for buffer in b.buffers:
+                if buffer not in known and buffer not in self.persistent:
+                    touch(buffer, number)
         return lifetimes
 
-    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> list[Buffer]:
-        known = set(b.buffers)
-        block = Block(b, self.values, self.layout, cpu)
+    def lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
+        """Emits the loops of one kernel."""
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -90,51 +99,106 @@ class Plan:
             case "columns":
                 lower_columns(b, self.values, self.layout, kernel, cpu)
             case "block":
-                lower_block(block, kernel.nodes[0])
+                block = self._block(b, cpu)
+                if kernel.nodes[0].op is LOOP:
+                    lower_loop(block, kernel, self._plan_body(b, cpu))
+                else:
+                    lower_block(block, kernel.nodes[0])
             case "images":
-                lower_images(block, kernel)
+                lower_images(self._block(b, cpu), kernel)
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
-        known.update(block.persistent)
-        return [buffer for buffer in b.buffers if buffer not in known]
+
+    def _block(self, b: Builder, cpu: CPU) -> Block:
+        return Block(b, self.values, self.layout, cpu, self.padding, self.persistent)
+
+    def _plan_body(self, b: Builder, cpu: CPU) -> Planner:
+        def planner(
+            body: Graph,
+            given: Mapping[Node, Storage],
+            placed: Mapping[int, Storage],
+            overwrites: Mapping[int, int],
+        ) -> BodyPlan:
+            plan = plan_prepared(
+                body, b, cpu, self.padding, overwrites=overwrites, given=given, placed=placed
+            )
+            made = {plan.values.base(node) for node in plan.graph.outputs}
+            return BodyPlan(plan.kernels, made, lambda kernel: plan.lower_kernel(b, kernel, cpu))
+
+        return planner
 
 
 def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
-    graph = group_images(simplify(arrange(simplify(expand(agree(graph))))))
+    graph = simplify(slide(group_images(simplify(arrange(_expanded(graph))))))
     refuse_uncompiled(graph)
-    return simplify(flatten(graph))
+    return lift_constants(_flattened(simplify(tidy_loops(graph))))
+
+
+def _expanded(graph: Graph) -> Graph:
+    return simplify(expand(agree(split_loops(graph, lambda body: simplify(slide(_expanded(body)))))))
+
+
+def _flattened(graph: Graph) -> Graph:
+    return simplify(flatten(map_bodies(graph, lambda body: _flattened(simplify(tidy_loops(body))))))
 
 
 def plan_graph(
     graph: Graph, b: Builder, cpu: CPU, fixed: Iterable[int] = (), overwrites: Mapping[int, int] | None = None
 ) -> Plan:
     """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
-    graph, overwrites = prepare(graph), overwrites or {}
+    graph = prepare(graph)
+    return plan_prepared(graph, b, cpu, paddings(graph, cpu), fixed=fixed, overwrites=overwrites or {})
+
+
+def plan_prepared(
+    graph: Graph,
+    b: Builder,
+    cpu: CPU,
+    padding: Mapping[str, int],
+    *,
+    fixed: Iterable[int] = (),
+    overwrites: Mapping[int, int],
+    given: Mapping[Node, Storage] | None = None,
+    placed: Mapping[int, Storage] | None = None,
+) -> Plan:
+    """The plan of a graph as `prepare` makes it.
+
+    Inputs that are `given` a storage keep it, and outputs that are `placed` (by number) are computed there.
+    """
+    given, placed = given or {}, placed or {}
     while True:
         values = Values(graph)
         same_memory, stuck = _same_memory(graph, values, overwrites)
+        outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
         kernels, conflicts = fuse(graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
+        stuck += displaced
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break
         graph = relay(graph, unfit, stuck)
-    lanes = {element: cpu.lanes(element) for element in ELEMENTS.values()}
-    images = plan_images(graph, values, b, lanes)
-    batch = [graph.inputs[i] for i in fixed]
-    layout = plan_layout(kernels, values, b, paddings(graph, cpu), batch, same_memory, images)
-    return Plan(graph, values, layout)
+    plain = [graph.inputs[i] for i in fixed]
+    images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
+    placed_already = {**given, **outputs, **images}
+    layout = plan_layout(kernels, values, b, padding, plain, same_memory, placed_already)
+    return Plan(graph, values, layout, padding)
 
 
 def paddings(graph: Graph, cpu: CPU) -> dict[str, int]:
     """To how many elements lines are filled up: whole vectors of each type that the graph computes in."""
     lanes = {element: cpu.lanes(element) for element in ELEMENTS.values()}
-    inputs = set(graph.inputs)
-    computed = {element_of(node.dtype) for node in graph.nodes if node not in inputs and node.inputs}
-    widest = max((lanes[element] for element in computed), default=1)
+    widest = max((lanes[element] for element in _computed(graph)), default=1)
     # a kernel of a narrow type reads as many elements of a wide one at a time
     return {element: max(count, widest) for element, count in lanes.items()}
+
+
+def _computed(graph: Graph) -> set[str]:
+    """The elements that the graph computes."""
+    inputs = set(graph.inputs)
+    made = [node for node in graph.nodes if node not in inputs and node.inputs]
+    inner = [_computed(node.attributes["body"]) for node in made if node.op is LOOP]
+    return {element_of(node.dtype) for node in made}.union(*inner)
 
 
 def _same_memory(
@@ -152,6 +216,22 @@ def _same_memory(
         else:
             same_memory[made] = given
     return same_memory, stuck
+
+
+def _placed_outputs(
+    graph: Graph, values: Values, placed: Mapping[int, Storage], same_memory: Mapping[Node, Node]
+) -> tuple[dict[Node, Storage], list[int]]:
+    """The storages of outputs that are computed in their places, and the numbers of those that cannot be."""
+    outputs: dict[Node, Storage] = {}
+    displaced: list[int] = []
+    for number, storage in placed.items():
+        made = values.base(graph.outputs[number])
+        matrix = len(graph.outputs[number].shape) < 2 or values.storage(made) == "matrix"
+        if not values.is_computed(made) or made in outputs or made in same_memory or not matrix:
+            displaced.append(number)
+        else:
+            outputs[made] = storage
+    return outputs, displaced
 
 
 def finish_memory(b: Builder, lifetimes: Mapping[Buffer, tuple[int, int]]) -> int:

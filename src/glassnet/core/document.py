@@ -9,11 +9,13 @@ from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from glassnet.core.packages import load_all
 from glassnet.errors import ConfigurationError, ModelFileError
 
 T = TypeVar("T", bound=type)
 
 _CLASSES: dict[str, type] = {}
+_PACKAGES = ("glassnet.nn", "glassnet.losses")  # where such classes are; loaded when one is not known yet
 _PLAIN = (bool, int, float, str)
 
 
@@ -65,6 +67,9 @@ def from_document(document: Any) -> Any:
     if "type" not in options:
         return options
     kind = options.pop("type")
+    if str(kind) not in _CLASSES:
+        for package in _PACKAGES:
+            load_all(package)
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise ModelFileError(
             f"The model file describes something of type {kind!r}, which this glassnet does not know"
@@ -84,7 +89,7 @@ def _nearest(kind: str) -> str:
 
 def is_default(value: Any, name: str) -> bool:
     """Whether the option `name` of a dataclass was left at its default."""
-    field: Field[Any] = type(value).__dataclass_fields__[name]
-    if field.default_factory is not MISSING:
-        return bool(getattr(value, name) == field.default_factory())
-    return field.default is not MISSING and bool(getattr(value, name) == field.default)
+    options: dict[str, Field[Any]] = {field.name: field for field in fields(value)}
+    option = options[name]
+    default = option.default if option.default_factory is MISSING else option.default_factory()
+    return default is not MISSING and bool(getattr(value, name) == default)

@@ -3,18 +3,22 @@
     inputs    carried | data | weight? | numbers? | step | learning_rate
     outputs   loss_sum | carried after the step
 
-What is carried are the parameters, the state of the optimiser, and the statistics that layers keep. `data` are the columns of the batch: the parts of x, of the target, and the importance of each row if it has
-one. Whoever runs the step (the interpreter, the compiler) feeds the carried outputs back and gathers the
-batches. The short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch
-size serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of
-the run, the filling included: place in the epoch + epoch * steps * batch size; it is an input only where the
-step draws random numbers.
+What is carried are the parameters, the state of the optimiser, and the statistics that layers keep. `data`
+are the columns of the batch: the parts of x, of the target, and the importance of each row if it has one.
+Whoever runs the step (the interpreter, the compiler) feeds the carried outputs back and gathers the batches.
+The short last batch of an epoch is filled up with rows of weight 0, so that one graph of one batch size
+serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of the
+run, the filling included: place in the epoch + epoch * steps * batch size + the data's first number; it is an
+input only where the step draws random numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
@@ -24,7 +28,11 @@ from glassnet.errors import VerificationError
 
 @dataclass(frozen=True)
 class StepGraph:
-    """One step of training for a fixed batch size."""
+    """One step of training for a fixed batch size.
+
+    `schedule` gives the rates of steps by their numbers, which count from 1; they are multiplied by the
+    run's learning rate. A schedule is no part of the graph, so one program serves them all.
+    """
 
     graph: Graph
     carried: int
@@ -32,6 +40,7 @@ class StepGraph:
     batch_size: int
     weighted: bool
     numbered: bool = False
+    schedule: Callable[[NDArray], NDArray] | None = None
 
     def __post_init__(self) -> None:
         expected = self.carried + self.data + self.weighted + self.numbered + 2
@@ -41,16 +50,24 @@ class StepGraph:
                 f"outputs; this graph has {len(self.graph.inputs)} and {len(self.graph.outputs)}."
             )
 
+    def rates(self, learning_rate: float, taken: int, count: int) -> NDArray:
+        """The rates of `count` steps when `taken` are behind them: one for all (1,) without a schedule."""
+        if self.schedule is None:
+            return np.array([learning_rate])
+        return learning_rate * self.schedule(np.arange(taken + 1, taken + count + 1, dtype=np.float64))
+
 
 @dataclass(frozen=True)
 class TrainingData:
     """The columns that a run reads, each (rows, ...), and the key of its shuffles.
 
     `key` is None for a run in the given order (the full batch, where the order changes nothing).
+    `first_number` sets the blocks of a stream apart, so that each draws random numbers of its own.
     """
 
     columns: tuple[NDArray, ...]
     key: Key | None
+    first_number: int = 0
 
     @property
     def rows(self) -> int:
@@ -72,18 +89,22 @@ class Runner(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the steps to come."""
+        """The rate of the steps to come, or what those of the schedule are multiplied by."""
         ...
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None: ...
 
+    def rate_of(self, step: int) -> float:
+        """The rate of a step by its number, at the present learning rate."""
+        ...
+
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""
         ...
 
-    def run_steps(self, epoch: int, first: int, count: int) -> float:
-        """Trains for some steps of an epoch, which begins with its step 0; their mean loss, as in `run`."""
+    def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
+        """Trains for some steps of an epoch, which begins with its step 0; their mean loss and rows."""
         ...
 
     def feed(self, data: TrainingData) -> None:

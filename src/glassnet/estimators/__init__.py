@@ -1,7 +1,8 @@
-"""Models that know what their columns mean: a network together with names, scaling and units."""
+"""Models that know what their columns mean: a network together with names, scaling and units.
 
-from glassnet.estimators.plan import Plan, plan_training
-from glassnet.estimators.recipe import Recipe
-from glassnet.estimators.tabular import TabularModel, fit_table
+The names are those of the stub beside this file; each is loaded when it is first asked for.
+"""
 
-__all__ = ["Plan", "Recipe", "TabularModel", "fit_table", "plan_training"]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

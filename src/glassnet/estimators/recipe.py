@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from glassnet.errors import ConfigurationError
 from glassnet.optim.optimizer import Optimizer, resolve
@@ -55,4 +55,4 @@ class Recipe:
     def make_optimizer(self) -> Optimizer:
         """The optimizer of that name with the learning rate."""
         usual = resolve(self.optimizer)
-        return usual if self.learning_rate is None else replace(usual, learning_rate=self.learning_rate)
+        return usual if self.learning_rate is None else usual.with_learning_rate(self.learning_rate)

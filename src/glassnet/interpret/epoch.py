@@ -33,17 +33,21 @@ class ReferenceRunner:
         self._data = data
         self.steps_per_epoch = -(-data.rows // self._step.batch_size)
 
+    def rate_of(self, step: int) -> float:
+        """The rate of a step by its number, at the present learning rate."""
+        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; stops where it is not finite."""
         loss = math.nan
         for epoch in range(first_epoch, first_epoch + epochs):
-            loss = self.run_steps(epoch, 0, self.steps_per_epoch)
+            loss, _ = self.run_steps(epoch, 0, self.steps_per_epoch)
             if not math.isfinite(loss):
                 break
         return loss
 
-    def run_steps(self, epoch: int, first: int, count: int) -> float:
-        """Trains for some steps of an epoch and returns their mean loss; stops where it is not finite."""
+    def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
+        """Trains for some steps of an epoch: their mean loss and their rows; stops where it is not finite."""
         data, step, rows = self._data, self._step, self._data.rows
         if first == 0:
             self._order = self._shuffled(epoch)
@@ -58,14 +62,17 @@ class ReferenceRunner:
             if step.weighted:
                 inputs.append((places < rows).astype(dtype))
             if step.numbered:
-                inputs.append((places + epoch * padded).astype(np.int32))  # NOTE wraps round after 2^32
-            inputs += [dtype.type(self.steps_taken), dtype.type(self.learning_rate)]
+                # NOTE wraps round after 2^32
+                inputs.append((places + epoch * padded + data.first_number).astype(np.int32))
+            rate = step.rates(self.learning_rate, self.steps_taken - 1, 1)[0]
+            inputs += [dtype.type(self.steps_taken), dtype.type(rate)]
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the loss tells
                 loss, *self._carried = interpret(step.graph, inputs)
             total += float(loss)
             if not math.isfinite(total):
                 break
-        return total / (min(end, rows) - first * step.batch_size)
+        seen = min(end, rows) - first * step.batch_size
+        return total / seen, seen
 
     def read(self, count: int) -> list[NDArray]:
         """Copies of the first `count` carried arrays."""

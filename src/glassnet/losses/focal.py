@@ -72,6 +72,8 @@ def _against_the_rest(z: Any) -> Any:
 
     Shapes: z (..., classes) -> (..., classes).
     """
+    # Relative to the largest: of two large numbers the difference would have lost its digits.
+    z = z - gnp.stop_gradient(gnp.max(z, axis=-1, keepdims=True))
     # sum_{j != i} p_j is 1 - p_i, which keeps its digits where p_i <= 1/2: for all but the largest.
     top = gnp.not_equal(gnp.one_hot(gnp.argmax(z, axis=-1), z.shape[-1]), 0.0)
     rest_of_top = gnp.logsumexp(gnp.where(top, _NOWHERE, z), axis=-1, keepdims=True)

@@ -182,7 +182,9 @@ def log_softmax(z: Any) -> Any:
 
     Source: Bridle, NIPS (1989).
     """
-    return z - gnp.logsumexp(z, axis=-1, keepdims=True)
+    # Relative to the largest: of two large numbers the difference would have lost its digits.
+    relative = z - gnp.stop_gradient(gnp.max(z, axis=-1, keepdims=True))
+    return relative - gnp.logsumexp(relative, axis=-1, keepdims=True)
 
 
 def sparsemax(z: Any) -> Any:

@@ -28,7 +28,7 @@ class Compose(Layer):
 
     The function is written with `glassnet.numpy` and pure, and gives one array. A layer may be called several
     times: its parameters are shared, and its derivative is the sum over the calls, while chance is drawn anew
-    each time. `run.mask` is as the layer called last has left it; a function with a third argument, (layers,
+    each time. `run.mask` is as the layer called last has left it; a function with an argument `run`, (layers,
     x, run), is handed the run and may read and set it. Of statistics of the batch those of a layer's last
     call are kept.
 

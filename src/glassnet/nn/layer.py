@@ -159,7 +159,7 @@ class Layer(ABC):
         """ConfigurationError unless the options `names` are positive finite numbers."""
         for name in names:
             value = getattr(self, name)
-            if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < float("inf"):
+            if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < float("inf"):
                 raise ConfigurationError(f"{self.kind} got {name}={value!r}; it takes a positive number.")
 
     def refuse(self, in_shape: Shape, takes: str, mend: str) -> ShapeError:

@@ -49,7 +49,8 @@ class LearningRateFinder:
     The suggestion is the rate at which the loss falls fastest over the logarithm of the rate: the slope at a
     step is that of the line fitted by least squares to the losses of the `window` steps around it, which is
     a smoothing without a lag. The steps that count end before the loss explodes (it is not finite, or exceeds
-    `explosion` times the first one in magnitude).
+    `explosion` times the first one in magnitude), and where the mean over the window is lowest: behind that
+    the loss rises, and what it falls from there is no progress.
 
     Raises ConfigurationError for a range that is not positive and growing, or fewer steps than the window.
 
@@ -116,7 +117,8 @@ class LearningRateFinder:
                 f"The loss stayed calm for {calm} steps, and a slope is fitted to a window of {self.window}; "
                 f"start from a lower rate than low={self.low!r}, or run more steps."
             )
-        slopes = _slopes(np.log(rates[:calm]), losses[:calm], self.window)
+        lowest = int(np.argmin(_means(losses[:calm], self.window)))
+        slopes = _slopes(np.log(rates[:calm]), losses[:calm], self.window)[: lowest + 1]
         steepest = int(np.argmin(slopes))
         if slopes[steepest] >= 0:
             raise DataError(
@@ -124,6 +126,11 @@ class LearningRateFinder:
                 "try a wider range, more steps, or another initialisation."
             )
         return LearningRateCurve(float(rates[steepest + self.window // 2]), rates, losses)
+
+
+def _means(y: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    # (points - window + 1,)
+    return np.lib.stride_tricks.sliding_window_view(y, window).mean(axis=1)
 
 
 def _slopes(x: NDArray[np.float64], y: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
+from glassnet.core.packages import load_all
 from glassnet.core.tree import flatten, tree_map
 from glassnet.errors import ConfigurationError
 from glassnet.optim.schedules import Rate, resolve_schedule
@@ -177,6 +178,8 @@ def resolve(optimizer: str | Optimizer) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         require_optimizer("Training", optimizer)
         return optimizer
+    if optimizer not in OPTIMIZERS:
+        load_all("glassnet.optim")  # the modules of this package register their names when they are loaded
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         raise ConfigurationError(
             f"optimizer={optimizer!r} is not one of {', '.join(sorted(OPTIMIZERS))}, "

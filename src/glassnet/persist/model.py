@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ _FORMAT = "glassnet model"
 _VERSION = 1
 _DOCUMENT = "model.json"
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+# NOTE by name: they stand above this package, and are loaded when a file asks for them
+_MODULES = {"network": "glassnet.train.network", "tabular": "glassnet.estimators.tabular"}
 _loaders: dict[str, Loader] = {}
 
 
@@ -46,6 +49,8 @@ def load(path: str | PathLike[str]) -> Any:
     """
     document, arrays = read_model_file(path)
     kind = document.get("kind")
+    if kind in _MODULES:
+        import_module(_MODULES[kind])
     if not isinstance(kind, str) or kind not in _loaders:
         raise ModelFileError(
             f"{path} holds a model of the kind {kind!r}, which this glassnet does not know; "

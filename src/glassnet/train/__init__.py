@@ -1,36 +1,8 @@
-"""The training program, the loop around it, and Network, which holds the parameters."""
+"""The training program, the loop around it, and Network, which holds the parameters.
 
-from glassnet.train.events import (
-    BatchesFinished,
-    EpochFinished,
-    EpochStarted,
-    Event,
-    Listener,
-    RunFinished,
-    RunStarted,
-    StopTraining,
-)
-from glassnet.train.history import History
-from glassnet.train.minimize import minimize
-from glassnet.train.network import Network
-from glassnet.train.stopping import Convergence, EarlyStopping, StoppingRule, TimeLimit
-from glassnet.train.training import TrainingProgram
+The names are those of the stub beside this file; each is loaded when it is first asked for.
+"""
 
-__all__ = [
-    "BatchesFinished",
-    "Convergence",
-    "EarlyStopping",
-    "EpochFinished",
-    "EpochStarted",
-    "Event",
-    "History",
-    "Listener",
-    "Network",
-    "RunFinished",
-    "RunStarted",
-    "StopTraining",
-    "StoppingRule",
-    "TimeLimit",
-    "TrainingProgram",
-    "minimize",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

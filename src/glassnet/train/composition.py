@@ -22,6 +22,7 @@ from glassnet.nn.activations import ACTIVATIONS, resolve
 from glassnet.transforms.batch import vmap
 
 _PROBABILITIES = ("softmax", "sigmoid")
+_FROM_0_TO_1 = ("softmax", "sigmoid", "hard_sigmoid", "sparsemax", "gaussian")
 _TRANSPARENT = ("Activation", "Dropout", "Flatten", "Reshape")  # they hand on what a softmax before them made
 
 
@@ -42,10 +43,10 @@ class Composition:
     @staticmethod
     def of(layers: Sequence[Layer], loss: Loss, reduction: str = "mean") -> Composition:
         """The composition of `layers` and `loss`; ConfigurationError where they do not fit."""
-        network = Sequential(tuple(layers))
+        network, last = Sequential(tuple(layers)), layers[-1]
         if loss.link is None:
+            _refuse_scores(network, loss)
             return Composition(network, loss, reduction)
-        last = layers[-1]
         activation = resolve(last.output_activation, last.kind)
         if activation is ACTIVATIONS[loss.link]:
             network = network.with_output_activation("identity")
@@ -90,7 +91,12 @@ class Composition:
                 described[-1] = last.with_output_activation(self.loss.link).describe()
             except ConfigurationError:
                 described[-1] += f" + {self.loss.link}"
-        counts = [sum(leaf.size for leaf in flatten(parameters[name])[0]) for name in self.names]
+        # A layer that stands twice has its parameters once.
+        first = [name not in self.names[:place] for place, name in enumerate(self.names)]
+        counts = [
+            sum(leaf.size for leaf in flatten(parameters[name])[0]) if counted else 0
+            for name, counted in zip(self.names, first, strict=True)
+        ]
         shapes = self.network.shapes(input_shape)
         return list(zip(self.names, described, shapes, counts, strict=True))
 
@@ -179,7 +185,7 @@ class Composition:
     ) -> Any:
         """The loss of a batch: the mean (or sum) of its divergences, and the penalty.
 
-        `importance` (rows,) multiplies the divergences; its mean over the data is 1.
+        `importance` (rows,) multiplies the divergences; where a mean is taken its own over the data is 1.
         """
         if importance is not None:
             each = each * importance
@@ -189,10 +195,12 @@ class Composition:
         penalty = self.penalty(parameters)
         return loss if isinstance(penalty, float) and penalty == 0.0 else loss + penalty
 
-    def loss_in_use(self, parameters: Parameters, statistics: Parameters, X: Any, target: Any) -> Any:
+    def loss_in_use(
+        self, parameters: Parameters, statistics: Parameters, X: Any, target: Any, importance: Any = None
+    ) -> Any:
         """The loss of rows with the network as it is used: no chance, the statistics as they are."""
         each = vmap(self.divergence_in_use, in_axes=(None, None, 0, 0))(parameters, statistics, X, target)
-        return self.batch_loss(each, parameters)
+        return self.batch_loss(each, parameters, None, importance)
 
 
 def _all(layer: Layer) -> Iterator[Layer]:
@@ -220,6 +228,18 @@ def _replaced(statistics: Parameters, kept: dict[tuple[str, ...], Any], path: tu
         name: _replaced(old, kept, (*path, name)) if isinstance(old, dict) else kept.get((*path, name), old)
         for name, old in statistics.items()
     }
+
+
+def _refuse_scores(network: Sequential, loss: Loss) -> None:
+    """ConfigurationError where a loss of probabilities follows an activation that makes none."""
+    last = network.layers[-1]
+    activation = getattr(last, "activation", None)  # what makes no choice of one may make anything
+    other = loss.name.removesuffix("_from_probabilities")
+    if other != loss.name and isinstance(activation, str) and activation not in _FROM_0_TO_1:
+        raise ConfigurationError(
+            f"The loss {loss.name} takes probabilities, but the last layer, {network.names[-1]}, is "
+            f'{last.describe()}; use loss="{other}", which makes them of z, or another activation.'
+        )
 
 
 def _refuse_twice(network: Sequential, loss: Loss) -> None:

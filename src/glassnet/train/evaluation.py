@@ -71,11 +71,22 @@ class Evaluator:
     ) -> dict[str, float]:
         """The mean "loss", then each metric by its name."""
         figures = {"loss": self.loss(model, X, target, weight)}
-        if metrics:
-            output = self.output(model, X)
-            for metric in metrics:
-                figures[metric.name] = encoding.measure(metric, output, target, weight)
-        return figures
+        return figures | self.measure(model, X, target, encoding, metrics, weight)
+
+    def measure(
+        self,
+        model: Model,
+        X: NDArray,
+        target: NDArray,
+        encoding: Encoding,
+        metrics: Sequence[Metric],
+        weight: NDArray | None = None,
+    ) -> dict[str, float]:
+        """Each metric by its name."""
+        if not metrics:
+            return {}
+        output = self.output(model, X)
+        return {metric.name: encoding.measure(metric, output, target, weight) for metric in metrics}
 
     def _run(self, of_one: Callable[..., Any], model: Model, *batch: NDArray) -> NDArray:
         """`of_one(parameters, statistics, example...)` for all rows of a batch."""

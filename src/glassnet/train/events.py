@@ -48,7 +48,7 @@ class BatchesFinished:
 
     epoch: int
     step: int  # the last one finished in this epoch, counts from 1
-    steps: int
+    steps: int | None  # None where a source does not know its rows
     loss: float  # the mean over these batches
 
 
@@ -67,7 +67,7 @@ class EpochFinished:
     score_name: str  # "accuracy" or "R2"
     seconds: float  # of this epoch's native call alone
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
-    learning_rate: float = 0.0
+    learning_rate: float = 0.0  # of the epoch's last step
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ class History:
 
     Losses are means over the instances of an epoch. The training loss is gathered while the parameters
     change; everything else is measured at the epoch's end. `score_name` is the figure that says how good
-    the network is: accuracy or R2. `stopped` is None, or one sentence that says why the run ended early;
-    `best_epoch` is the epoch whose weights were brought back, if they were.
+    the network is: accuracy or R2. `learning_rate` has the rate of every epoch's last step. `stopped` is
+    None, or one sentence that says why the run ended early; `best_epoch` is the epoch whose weights were
+    brought back, if they were.
 
     >>> history = History("accuracy")
     >>> history.add({"loss": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}, 0.001)

@@ -28,7 +28,7 @@ from glassnet.train.events import (
 from glassnet.train.history import History
 from glassnet.train.naming import parameter_names
 from glassnet.train.stopping import Standing, StoppingRule
-from glassnet.train.training import TrainingProgram
+from glassnet.train.training import Piece, TrainingProgram, mean_loss
 
 
 @dataclass(frozen=True)
@@ -85,78 +85,119 @@ def train(
     Ctrl-C ends the run after the last finished epoch, which is kept, and says so in `history.stopped`. A
     loss or a parameter that is not finite raises DivergedError; the epoch before it is kept.
     """
-
-    def tell(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
-    history.engine = "interpreter" if program.reason else "compiled"
-    history.compile_seconds = program.compile_seconds
-    made_ready = (program.compile_seconds, program.from_cache, program.reason)
-    watches = [rule.watch() for rule in rules]
-    best: Model | None = None
+    course = _Course(program, epochs, history, keep, measures, listeners, rules, steps_per_event)
     diverged: DivergedError | None = None
-    begin = perf_counter()
     try:
-        tell(RunStarted(epochs, program.steps_per_epoch, history.engine, *made_ready))
+        course.start()
         for epoch in range(1, epochs + 1):
-            tell(EpochStarted(epoch, epochs))
-            before = program.steps_taken
-            start = perf_counter()
-            loss = _run_epoch(program, epoch, steps_per_event, tell)
-            seconds = perf_counter() - start
-            model = program.model
-            _refuse_divergence(loss, model, epoch, program.steps_taken - before)
-            figures = {"loss": loss} | measures.figures(model)
-            keep(model)
-            rate = program.learning_rate
-            history.add(figures, seconds, rate)
-            program.learning_rate = rate * measures.follow(figures)
-            tell(_finished(epoch, epochs, figures, history.score_name, seconds, rate))
-            standing = Standing(
-                epoch,
-                figures,
-                perf_counter() - begin,
-                flatten(model[0])[0],
-                lambda model=model: measures.gradient_norm(model),
-            )
-            reasons = [reason for watch in watches if (reason := watch.look(standing))]
-            if epoch in [watch.best() for watch in watches]:
-                best, history.best_epoch = model, epoch
-            if reasons:
-                history.stopped = reasons[0]
+            history.stopped = course.run_epoch(epoch)
+            if history.stopped:
                 break
     except KeyboardInterrupt:
-        history.stopped = f"Interrupted: {_kept(history.epochs, epochs)}."
+        history.stopped = f"Interrupted: {_kept(history.epochs, epochs, course.best_epoch)}."
     except StopTraining as wish:
-        keep(program.model)
+        course.keep_what_was_learnt()
         history.stopped = str(wish) or f"A listener ended the run after epoch {history.epochs}."
     except DivergedError as error:
         history.stopped, diverged = str(error), error
-    if best is not None and not diverged:
-        keep(best)
+    if not diverged:
+        course.bring_back_the_best()
     failed = diverged is not None
-    tell(RunFinished(history.epochs, history.training_seconds, history.stopped, failed))
+    course.tell(RunFinished(history.epochs, history.training_seconds, history.stopped, failed))
     if diverged:
         raise diverged
 
 
-def _run_epoch(
-    program: TrainingProgram, epoch: int, steps_per_event: int | None, tell: Callable[[Event], None]
-) -> float:
-    if steps_per_event is None:
-        return program.run_epoch()
-    losses: list[float] = []
-    weights: list[int] = []
-    last = 0
-    for step, loss in program.run_batches(steps_per_event):
-        losses.append(loss)
-        weights.append(step - last)
-        last = step
-        tell(BatchesFinished(epoch, step, program.steps_per_epoch or step, loss))
-        if not math.isfinite(loss):
-            return loss
-    return float(np.average(losses, weights=weights))
+class _Course:
+    """A run on its way: what happens in every epoch, and the best model so far where a rule looks for one."""
+
+    def __init__(
+        self,
+        program: TrainingProgram,
+        epochs: int,
+        history: History,
+        keep: Callable[[Model], None],
+        measures: Measures,
+        listeners: Sequence[Listener],
+        rules: Sequence[StoppingRule],
+        steps_per_event: int | None,
+    ) -> None:
+        self._program, self._epochs, self._history, self._keep = program, epochs, history, keep
+        self._measures, self._listeners, self._steps_per_event = measures, listeners, steps_per_event
+        self._watches = [rule.watch() for rule in rules]
+        self._best: Model | None = None
+        self.best_epoch: int | None = None
+        self._begin = perf_counter()
+
+    def tell(self, event: Event) -> None:
+        """Hands the event to every listener."""
+        for listener in self._listeners:
+            listener(event)
+
+    def start(self) -> None:
+        """Says what will run."""
+        program, history = self._program, self._history
+        history.engine = "interpreter" if program.reason else "compiled"
+        history.compile_seconds = program.compile_seconds
+        made_ready = (program.compile_seconds, program.from_cache, program.reason)
+        self.tell(RunStarted(self._epochs, program.steps_per_epoch, history.engine, *made_ready))
+
+    def run_epoch(self, epoch: int) -> str | None:
+        """One epoch and what is measured after it; the reason why the run shall end with it, or None."""
+        program, history = self._program, self._history
+        self.tell(EpochStarted(epoch, self._epochs))
+        before = program.steps_taken
+        start = perf_counter()
+        loss = self._train_once(epoch)
+        seconds = perf_counter() - start
+        model = program.model
+        _refuse_divergence(loss, model, epoch, program.steps_taken - before)
+        figures = {"loss": loss} | self._measures.figures(model)
+        self._keep(model)
+        rate = program.rate
+        history.add(figures, seconds, rate)
+        program.learning_rate *= self._measures.follow(figures)
+        reason = self._look(epoch, figures, model)
+        self.tell(_finished(epoch, self._epochs, figures, history.score_name, seconds, rate))
+        return reason
+
+    def keep_what_was_learnt(self) -> None:
+        """Keeps the batches of an unfinished epoch too, unless they made something that is not finite."""
+        model = self._program.model
+        if all(np.isfinite(leaf).all() for leaf in flatten(model)[0]):
+            self._keep(model)
+
+    def bring_back_the_best(self) -> None:
+        """Keeps the weights of the best epoch, where a rule looked for it."""
+        if self._best is not None:
+            self._keep(self._best)
+            self._history.best_epoch = self.best_epoch
+
+    def _train_once(self, epoch: int) -> float:
+        count = self._steps_per_event
+        return self._program.run_epoch() if count is None else mean_loss(self._pieces(epoch, count))
+
+    def _pieces(self, epoch: int, count: int) -> Iterator[Piece]:
+        steps = self._program.steps_per_epoch
+        for piece in self._program.run_batches(count):
+            yield piece  # a loss that is not finite ends the epoch here
+            self.tell(BatchesFinished(epoch, piece.step, steps, piece.loss))
+
+    def _look(self, epoch: int, figures: dict[str, float], model: Model) -> str | None:
+        """What the rules say to an epoch; the best model is put aside."""
+        standing = Standing(
+            epoch,
+            figures,
+            perf_counter() - self._begin,
+            flatten(model[0])[0],
+            lambda: self._measures.gradient_norm(model),
+        )
+        reasons = [reason for watch in self._watches if (reason := watch.look(standing))]
+        if epoch in [watch.best() for watch in self._watches]:
+            self._best, self.best_epoch = model, epoch
+        if self._program.ended:
+            reasons.append(f"Ended after epoch {epoch}: {self._program.ended}.")
+        return reasons[0] if reasons else None
 
 
 def _finished(
@@ -186,7 +227,9 @@ def _refuse_divergence(loss: float, model: Model, epoch: int, steps: int) -> Non
     )
 
 
-def _kept(done: int, epochs: int | None = None) -> str:
+def _kept(done: int, epochs: int | None = None, best: int | None = None) -> str:
     if not done:
         return "no epoch was finished and the parameters are as before"
+    if best is not None:
+        return f"the best parameters, those after epoch {best} of {epochs}, are kept"
     return f"the parameters after epoch {done}{f' of {epochs}' if epochs else ''} are kept"

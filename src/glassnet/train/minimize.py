@@ -18,12 +18,13 @@ from glassnet.execute import runner
 from glassnet.nn import Run
 from glassnet.optim import Optimizer
 from glassnet.train.events import Listener
-from glassnet.train.fitting import CHANCE, SHUFFLING, resolve_optimizer
+from glassnet.train.fitting import resolve_optimizer
 from glassnet.train.history import History
 from glassnet.train.loop import Measures, listening, train
 from glassnet.train.options import require_whole
 from glassnet.train.plateau import follow_plateau
 from glassnet.train.program import BatchLoss, build_step
+from glassnet.train.setting import CHANCE, SHUFFLING
 from glassnet.train.stopping import StoppingRule, require_rules
 from glassnet.train.training import TrainingProgram
 from glassnet.transforms.batch import vmap
@@ -60,8 +61,8 @@ def minimize(
 
     >>> x = np.linspace(-1.0, 1.0, 20)
     >>> line, history = gn.minimize(
-    ...     lambda p, x, d: (p["a"] * x + p["b"] - d) ** 2, {"a": 0.0, "b": 0.0}, (x, 3 * x + 1),
-    ...     optimizer=gn.SGD(0.3), epochs=200, batch_size=None)
+    ...     lambda p, x, d: gnp.square(p["a"] * x + p["b"] - d), {"a": 0.0, "b": 0.0}, (x, 3 * x + 1),
+    ...     optimizer=gn.SGD(0.3), epochs=200, batch_size=None, engine="interpreter")
     >>> round(float(line["a"]), 4), round(float(line["b"]), 4)
     (3.0, 1.0)
     """

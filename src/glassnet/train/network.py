@@ -2,59 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from glassnet import losses
-from glassnet.core.document import from_document, to_document
-from glassnet.core.dtype import DType, NDArray, floating
+from glassnet.core.dtype import NDArray
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
-from glassnet.core.tree import flatten, unflatten
+from glassnet.core.tree import flatten
 from glassnet.data import Source
-from glassnet.errors import ConfigurationError, DataError, ModelFileError, NotFittedError, ShapeError
+from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.execute import run
-from glassnet.losses import Loss
-from glassnet.nn import Layer, Parameters
-from glassnet.optim import Optimizer
-from glassnet.optim.finder import LearningRateCurve, LearningRateFinder
+from glassnet.optim import SGD, LearningRateCurve, LearningRateFinder, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.persist import register_kind, write_model_file
 from glassnet.train import inspection
-from glassnet.train.composition import Composition
-from glassnet.train.evaluation import Evaluator, Model, divide
+from glassnet.train.evaluation import divide
 from glassnet.train.events import Listener
-from glassnet.train.fitting import (
-    INITIALIZATION,
-    VALIDATION,
-    Rows,
-    Setting,
-    program_of,
-    resolve_optimizer,
-    streamed_program_of,
-    weights_of,
-)
+from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
 from glassnet.train.loop import Measures, listening, train
-from glassnet.train.metrics import Metric
+from glassnet.train.measuring import Measuring
+from glassnet.train.metrics import Metric, Task
 from glassnet.train.metrics import resolve as resolve_metric
-from glassnet.train.naming import named
 from glassnet.train.options import require_fraction, require_whole
 from glassnet.train.plateau import follow_plateau
+from glassnet.train.range_test import range_test
+from glassnet.train.rows import Rows
+from glassnet.train.setting import VALIDATION
+from glassnet.train.state import NetworkState
 from glassnet.train.stopping import StoppingRule, require_rules
 from glassnet.train.summary import Summary
-from glassnet.train.targets import Encoding, as_numbers, as_rows, as_targets
+from glassnet.train.targets import Encoding, as_rows, as_targets
 from glassnet.train.training import TrainingProgram
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import grad
 from glassnet.transforms.tracing import trace
 
 
-class Network:
+class Network(NetworkState):
     """Layers in a row, a loss, and the parameters that training changes.
 
     `layers` work on one example each, in order (or one layer, such as a Sequential or a Compose); `loss` is
@@ -74,38 +62,6 @@ class Network:
     >>> net.predict(X)
     array([0, 1, 1, 0])
     """
-
-    def __init__(
-        self,
-        layers: Sequence[Layer] | Layer,
-        loss: str | Loss,
-        seed: int = 0,
-        dtype: str = "float32",
-        input_shape: int | Shape | None = None,
-        reduction: str = "mean",
-        classes: Sequence[Any] | None = None,
-    ) -> None:
-        listed = (layers,) if isinstance(layers, Layer) else layers
-        if not isinstance(listed, Sequence) or not listed or not all(isinstance(x, Layer) for x in listed):
-            raise ConfigurationError(
-                f"Network got layers={layers!r}; it takes a list of one or more layers, such as "
-                "[Dense(32, activation='relu'), Dense(10)]."
-            )
-        if reduction not in ("mean", "sum"):
-            raise ConfigurationError(f'Network got reduction={reduction!r}; it takes "mean" or "sum".')
-        self.layers = tuple(listed)
-        self.loss = losses.resolve(loss)
-        self.seed = require_whole("Network", "seed", seed, 0, 2**64 - 1)
-        self.dtype: DType = floating(dtype, "Network")
-        self.classes: NDArray | None = None if classes is None else np.asarray(classes)
-        self.input_shape: Shape | None = None
-        self._composition = Composition.of(self.layers, self.loss, reduction)
-        self._evaluator = Evaluator(self._composition)
-        self._model: Model = ({}, {})
-        self._epochs_trained = 0
-        if input_shape is not None:
-            sizes = input_shape if isinstance(input_shape, (tuple, list)) else (input_shape,)
-            self._build(tuple(require_whole("Network", "input_shape", size, 1) for size in sizes))
 
     # -- training
 
@@ -162,9 +118,9 @@ class Network:
         chosen = resolve_optimizer(optimizer)
         if steps_per_event is not None:
             require_whole("fit", "steps_per_event", steps_per_event, 1)
-        measured = [resolve_metric(metric, self.loss.task) for metric in metrics]
-        held_out: Rows | None = None
+        measured = [resolve_metric(metric, self._task) for metric in metrics]
         rows: Rows | None = None
+        held_out: Rows | None = None
         if isinstance(X, Source):
             if y is not None or fraction or sample_weight is not None or class_weight is not None:
                 raise ConfigurationError(
@@ -180,13 +136,13 @@ class Network:
             program = program_of(self._setting, rows, batch_size, chosen, epochs, engine)
         if validation_data is not None:
             held_out = self._validation_rows(validation_data, fraction)
-        score = resolve_metric("accuracy" if self.loss.task == "classification" else "r2", self.loss.task)
-        history = History("accuracy" if self.loss.task == "classification" else "R2")
-        measures = Measures(
-            partial(self._figures, rows, held_out, measured, score),
-            partial(self._gradient_norm, rows),
-            follow_plateau(chosen),
+        classifies = self._task == "classification"
+        score = resolve_metric("accuracy" if classifies else "r2", self._task)
+        history = History("accuracy" if classifies else "R2")
+        measuring = Measuring(
+            self._composition, self._evaluator, self._encoding, rows, held_out, measured, score
         )
+        measures = Measures(measuring.figures, measuring.gradient_norm, follow_plateau(chosen))
         with listening(progress, listeners) as told:
             train(program, epochs, history, self._keep, measures, told, rules, steps_per_event)
         self._epochs_trained += history.epochs
@@ -219,23 +175,29 @@ class Network:
     ) -> LearningRateCurve:
         """The rate at which the loss falls fastest, by a range test: steps with growing rates.
 
-        The parameters stay as they are. `finder` sets the range and the number of steps; the returned curve
-        has `suggestion`, `rates`, `losses` and `plot()`. Raises DataError where the loss falls at no rate.
+        The parameters stay as they are; a rate that `optimizer` has plays no part. `finder` sets the range
+        and the number of steps; the returned curve has `suggestion`, `rates`, `losses` (without what makes
+        one batch harder than another) and `plot()`. Raises DataError where the loss falls at no rate,
+        ConfigurationError for a method for full batches.
+
+        >>> X = np.linspace(-1.0, 1.0, 40).reshape(-1, 1)
+        >>> net = gn.Network([gn.Dense(1)], loss="mean_squared_error")
+        >>> 0.01 < net.find_learning_rate(X, 2 * X, optimizer="sgd").suggestion < 1.0
+        True
 
         Source: Smith, Cyclical learning rates for training neural networks, WACV (2017), section 3.3.
         """
-        finder = finder or LearningRateFinder()
-        program = self.training_program(X, y, batch_size, optimizer, epochs=finder.steps)
-        losses: list[float] = []
-        while len(losses) < finder.steps and finder.calm_steps(losses) == len(losses):
-            # The rate of a piece is set before the piece is run: batches come one by one.
-            program.learning_rate = float(finder.rates[len(losses)])
-            for _, loss in program.run_batches(1):
-                losses.append(loss)
-                if len(losses) == finder.steps or finder.calm_steps(losses) < len(losses):
-                    break
-                program.learning_rate = float(finder.rates[len(losses)])
-        return finder.suggest(finder.rates[: len(losses)], losses)
+        chosen, finder = resolve_optimizer(optimizer), finder or LearningRateFinder()
+        if not isinstance(chosen, Optimizer):
+            raise ConfigurationError(
+                f"{type(chosen).__name__} finds the length of its steps itself; find_learning_rate is for "
+                "optimisers with a rate, such as Adam or SGD."
+            )
+        moving, still = (
+            self.training_program(X, y, batch_size, one.with_learning_rate(1.0), epochs=finder.steps)
+            for one in (chosen, SGD())
+        )
+        return range_test(moving, still, finder)
 
     # -- use
 
@@ -266,59 +228,19 @@ class Network:
     def evaluate(
         self, X: Any, y: Any, metrics: Sequence[str | Metric] | None = None, sample_weight: Any = None
     ) -> dict[str, float]:
-        """The mean "loss" and each metric by name.
+        """The "loss", which is the (weighted) mean of the divergences alone, and each metric by name.
 
         Without `metrics`: "accuracy" for a classifier, "r2" and "mean_absolute_error" for a regressor.
         """
         if metrics is None:
-            classifies = self.loss.task == "classification"
-            metrics = ("accuracy",) if classifies else ("r2", "mean_absolute_error")
-        rows = self._rows(X)
-        encoding = self._encoding
-        raw = as_targets(y, len(rows))
-        target = encoding.encode(raw)
-        weight = weights_of(encoding, target, raw, sample_weight, None, self.dtype)
-        measured = [resolve_metric(metric, self.loss.task) for metric in metrics]
-        return self._evaluator.figures(self._model, rows, target, encoding, measured, weight)
+            metrics = ("accuracy",) if self._task == "classification" else ("r2", "mean_absolute_error")
+        measured = [resolve_metric(metric, self._task) for metric in metrics]
+        rows = self._read(X, y, sample_weight)
+        return self._evaluator.figures(
+            self._model, rows.x, rows.target, self._encoding, measured, rows.weight
+        )
 
     # -- looking inside
-
-    @property
-    def parameters(self) -> dict[str, NDArray]:
-        """The parameters by name: "dense_1.weight" (units, inputs), "dense_1.bias" (units,), ...; read-only.
-
-        Assign a dict of the same names and shapes to replace them. Raises NotFittedError before there are
-        any; assignment raises ConfigurationError for other names, ShapeError for other shapes and DataError
-        for values that are not finite numbers.
-        """
-        self._require_built()
-        return _read_only(self._model[0])
-
-    @parameters.setter
-    def parameters(self, values: Mapping[str, Any]) -> None:
-        current = self.parameters
-        if not isinstance(values, Mapping) or set(values) != set(current):
-            got = ", ".join(map(str, values)) if isinstance(values, Mapping) else type(values).__name__
-            raise ConfigurationError(f"The parameters are a dict with {', '.join(current)}; got {got}.")
-        arrays: list[NDArray] = []
-        for name, now in current.items():
-            array = as_numbers(values[name], self.dtype, f"The parameter {name}").copy()
-            if array.shape != now.shape:
-                raise ShapeError(f"The parameter {name} has shape {now.shape}; got {array.shape}.")
-            arrays.append(array)
-        parameters, statistics = self._model
-        self._model = unflatten(flatten(parameters)[1], arrays), statistics
-
-    @property
-    def parameter_names(self) -> list[str]:
-        """The names of the parameters in order."""
-        return list(named(self._model[0]))
-
-    @property
-    def statistics(self) -> dict[str, NDArray]:
-        """What layers keep besides parameters, by name: "batch_norm_2.mean", ...; read-only."""
-        self._require_built()
-        return _read_only(self._model[1])
 
     def gradients(
         self, X: Any, y: Any, engine: str = "interpreter", per_example: bool = False
@@ -389,15 +311,10 @@ class Network:
         -----------------------------------------------
         13 parameters, 0.1 KiB
         """
-        counts = [sum(leaf.size for leaf in flatten(part)[0]) for part in self._model]
-        rows = tuple(self.layer_table())
-        size = sum(counts) * self.dtype.itemsize
-        return Summary(self._require_built(), rows, self.loss.name, *counts, size)
-
-    @property
-    def output_shape(self) -> Shape:
-        """The shape of one example's output."""
-        return self._composition.output_shape(self._require_built())
+        shape, rows = self._require_built(), tuple(self.layer_table())
+        trained, kept = (sum(leaf.size for leaf in flatten(part)[0]) for part in self._model)
+        size = (trained + kept) * self.dtype.itemsize
+        return Summary(shape, rows, self.loss.name, trained, kept, size)
 
     # -- keeping
 
@@ -410,117 +327,11 @@ class Network:
         """
         write_model_file(path, *self.to_document())
 
-    def to_document(self) -> tuple[dict[str, Any], dict[str, NDArray]]:
-        """The network as plain data: a JSON document, and the parameters by name."""
-        document = {
-            "kind": "network",
-            "layers": to_document(self.layers, "this network"),
-            "loss": self.loss.to_document(),
-            "seed": self.seed,
-            "dtype": str(self.dtype),
-            "reduction": self._composition.reduction,
-            "input_shape": list(self._require_built()),
-            "classes": None if self.classes is None else self.classes.tolist(),
-            "epochs_trained": self._epochs_trained,
-        }
-        return document, self.parameters | self.statistics
-
-    @staticmethod
-    def from_document(document: dict[str, Any], arrays: dict[str, NDArray]) -> Network:
-        """The network that `to_document` wrote; a ModelFileError for anything else."""
-        try:
-            net = Network(
-                from_document(document["layers"]),
-                Loss.from_document(document["loss"]),
-                document["seed"],
-                document["dtype"],
-                tuple(document["input_shape"]),
-                document.get("reduction", "mean"),  # NOTE files of the first format have none
-            )
-            kept = set(net.statistics)
-            net.parameters = {name: array for name, array in arrays.items() if name not in kept}
-            net._set_statistics({name: arrays[name] for name in kept})
-            net._epochs_trained = require_whole("Network", "epochs_trained", document["epochs_trained"], 0)
-            if document["classes"] is not None:
-                net.classes = np.array(document["classes"])
-                count = Encoding(net.loss, net.output_shape, net.dtype).class_count
-                if net.classes.shape != (count,):
-                    raise DataError(f"it lists {len(net.classes)} classes for {count}")
-        except KeyError as error:
-            raise ModelFileError(f"The model file does not describe a network: it lacks {error}.") from None
-        except ModelFileError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise ModelFileError(f"The model file does not describe a network: {error}") from None
-        return net
-
-    def __repr__(self) -> str:
-        return f"Network([{', '.join(layer.describe() for layer in self.layers)}], loss={self.loss.name!r})"
-
     # -- inner workings
 
     @property
-    def _setting(self) -> Setting:
-        return Setting(self._composition, self._model, self.seed, self.dtype, self._epochs_trained)
-
-    def _accept(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Rows:
-        """Rows to train on; input shape and classes are learnt if all is good."""
-        rows = as_rows(X, self.dtype)
-        if y is None:
-            raise ConfigurationError("fit got X and no y; give the targets, or a source that holds both.")
-        raw = as_targets(y, len(rows))
-        encoding, target = self._encoding_for(raw, rows.shape[1:])
-        weight = weights_of(encoding, target, raw, sample_weight, class_weight, self.dtype)
-        self._composition.network.check(rows)
-        self._build(rows.shape[1:])
-        self.classes = encoding.classes
-        return Rows(rows, target, weight)
-
-    def _build(self, input_shape: Shape) -> None:
-        """Makes the parameters for this input shape unless they are there."""
-        if self.input_shape is None:
-            self._composition.output_shape(input_shape)
-            key = Key(self.seed).fold(INITIALIZATION)
-            self._model = self._composition.init(key, input_shape, self.dtype)
-            self.input_shape = input_shape
-
-    def _require_built(self) -> Shape:
-        if self.input_shape is None:
-            raise NotFittedError(
-                "This network has no parameters yet; call fit first, or give Network an input_shape."
-            )
-        return self.input_shape
-
-    def _require_shape(self, input_shape: Shape) -> None:
-        if self.input_shape not in (None, input_shape):
-            raise ShapeError(
-                f"X has rows of shape {input_shape}, but this network takes rows of shape {self.input_shape}."
-            )
-
-    def _rows(self, X: Any) -> NDArray:
-        self._require_built()
-        rows = as_rows(X, self.dtype)
-        self._require_shape(rows.shape[1:])
-        self._composition.network.check(rows)
-        return rows
-
-    @property
-    def _encoding(self) -> Encoding:
-        """How the network reads targets and names its outputs; NotFittedError before it knows its classes."""
-        encoding = Encoding(self.loss, self.output_shape, self.dtype, self.classes)
-        if encoding.class_count and self.classes is None:
-            raise NotFittedError("This classifier does not know its classes yet; call fit first.")
-        return encoding
-
-    def _encoding_for(self, y: NDArray, input_shape: Shape) -> tuple[Encoding, NDArray]:
-        """The encoding that is known, or else the one that y asks for; and y encoded."""
-        self._require_shape(input_shape)
-        shape = self._composition.output_shape(input_shape)
-        if self.classes is None:
-            encoding = Encoding.learn(y, self.loss, shape, self.dtype)
-        else:
-            encoding = Encoding(self.loss, shape, self.dtype, self.classes)
-        return encoding, encoding.encode(y)
+    def _task(self) -> Task:
+        return "classification" if self.loss.task == "classification" else "regression"
 
     def _streamed(
         self,
@@ -530,76 +341,20 @@ class Network:
         epochs: int,
         engine: str,
     ) -> TrainingProgram:
-        blocks = source.blocks(self._epochs_trained)
-        first = next(blocks, None)
+        first = next(source.blocks(self._epochs_trained), None)
         if first is None:
             raise DataError("The source gave no block; give one with at least one row.")
         rows = self._accept(*first)
-
-        def encode(X: Any, y: Any) -> Rows:
-            block = self._rows(X)
-            return Rows(block, self._encoding.encode(as_targets(y, len(block))))
-
-        return streamed_program_of(self._setting, source, rows, encode, batch_size, optimizer, epochs, engine)
-
-    def _keep(self, model: Model) -> None:
-        """Takes over the parameters and statistics of one more epoch."""
-        self._model = model
-
-    def _set_statistics(self, arrays: Mapping[str, NDArray]) -> None:
-        parameters, statistics = self._model
-        leaves = [
-            as_numbers(arrays[name], self.dtype, name).reshape(now.shape)
-            for name, now in named(statistics).items()
-        ]
-        self._model = parameters, unflatten(flatten(statistics)[1], leaves)
+        return streamed_program_of(
+            self._setting, source, rows, self._read, batch_size, optimizer, epochs, engine
+        )
 
     def _validation_rows(self, given: tuple[Any, Any], fraction: float) -> Rows:
         if fraction:
             raise ConfigurationError("fit got validation_data and validation_fraction; give one of them.")
         if not isinstance(given, (tuple, list)) or len(given) != 2:
             raise ConfigurationError("fit got validation_data that is no pair; it takes a tuple (X, y).")
-        rows = as_rows(given[0], self.dtype, "validation X")
-        self._require_shape(rows.shape[1:])
-        target = self._encoding.encode(as_targets(given[1], len(rows), "validation y"), "validation y")
-        return Rows(rows, target)
-
-    def _figures(
-        self,
-        rows: Rows | None,
-        held_out: Rows | None,
-        metrics: Sequence[Metric],
-        score: Metric,
-        model: Model,
-    ) -> dict[str, float]:
-        """What is measured after an epoch, besides the training loss."""
-        figures: dict[str, float] = {}
-        if metrics and rows is not None:
-            measured = self._evaluator.figures(
-                model, rows.x, rows.target, self._encoding, metrics, rows.weight
-            )
-            figures |= {name: value for name, value in measured.items() if name != "loss"}
-        if held_out is not None:
-            shown = list(metrics) if score.name in [m.name for m in metrics] else [score, *metrics]
-            measured = self._evaluator.figures(
-                model, held_out.x, held_out.target, self._encoding, shown, held_out.weight
-            )
-            figures |= {f"validation_{name}": value for name, value in measured.items()}
-        return figures
-
-    def _gradient_norm(self, rows: Rows | None, model: Model) -> float:
-        if rows is None:
-            raise ConfigurationError("Convergence by gradient needs all rows in memory, not a source.")
-        graph, _ = trace(grad(self._composition.loss_in_use), *model, rows.x, rows.target)
-        gradients = run(graph, [*flatten(model)[0], rows.x, rows.target])
-        return float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients)))
-
-
-def _read_only(tree: Parameters) -> dict[str, NDArray]:
-    views = {name: array.view() for name, array in named(tree).items()}
-    for array in views.values():
-        array.flags.writeable = False
-    return views
+        return self._read(*given, name="validation ")
 
 
 register_kind("network", Network.from_document)

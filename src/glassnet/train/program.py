@@ -16,6 +16,7 @@ from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.nn import Parameters
 from glassnet.optim import Optimizer
 from glassnet.optim.schedules import Schedule
+from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
@@ -59,14 +60,14 @@ def build_step(
     columns: Sequence[NDArray],
     batch_size: int,
     dtype: DType,
-    total_steps: int,
+    total_steps: int | None,
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
-    every update. `total_steps` are those of the whole run, for schedules.
+    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
@@ -83,9 +84,6 @@ def build_step(
             kept.append(new)
             return value, gradients
 
-        rate = optimizer.learning_rate
-        if isinstance(rate, Schedule):
-            learning_rate = learning_rate * rate(count, total_steps)
         value, current, state = optimizer.advance(both, current, state, count, learning_rate)
         if constrain is not None:
             current = constrain(current)
@@ -105,17 +103,36 @@ def build_step(
         dtype.type(0),
         names=names,
     )
-    numbered = graph.inputs[-3] in set(ancestors(graph.outputs))
+    numbered = depends_on(graph, -3)
     if not numbered:
         graph = _without(graph, len(graph.inputs) - 3)
-    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered)
     rate = optimizer.learning_rate
+    schedule = None
+    if isinstance(rate, Schedule):
+        schedule = _rates_of(rate, total_steps)
+        rate = 1.0
+    assert rate is not None  # optim.resolve has refused it
+    assert not callable(rate)  # a function has become a schedule
+    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule)
     return TrainingStep(
-        step_graph,
-        carried,
-        Carried(structure, len(carried), optimizer.evaluated),
-        float(rate) if isinstance(rate, (int, float)) else 1.0,
+        step_graph, carried, Carried(structure, len(carried), optimizer.evaluated), float(rate)
     )
+
+
+def _rates_of(schedule: Schedule, total_steps: int | None) -> Callable[[NDArray], NDArray]:
+    """The schedule as a function of many steps; raises what it raises for a run of `total_steps`."""
+
+    def rates(steps: NDArray) -> NDArray:
+        each = vmap(lambda step: schedule(step, total_steps))(steps)
+        return np.broadcast_to(np.asarray(each, np.float64), steps.shape)
+
+    rates(np.ones(1))
+    return rates
+
+
+def depends_on(graph: Graph, position: int) -> bool:
+    """Whether the outputs of a graph depend on the input at that position."""
+    return graph.inputs[position] in set(ancestors(graph.outputs))
 
 
 def _without(graph: Graph, position: int) -> Graph:

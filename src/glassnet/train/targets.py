@@ -98,15 +98,31 @@ class Encoding:
         count = encoding.class_count
         if not count:
             return encoding
-        # Columns hold probabilities, and the classes are the numbers of the columns.
-        labels = y.ndim == encoding.label_rank
-        classes = _learn_classes(y.reshape(-1), count, loss) if labels else np.arange(count)
-        return replace(encoding, classes=classes)
+        if encoding.takes_labels and y.ndim == encoding.label_rank:
+            return replace(encoding, classes=_learn_classes(y.reshape(-1), count, loss))
+        # Columns hold probabilities, and the classes are the numbers of the columns; a column of signs holds
+        # its two classes.
+        return replace(encoding, classes=np.array([-1, 1]) if loss.targets == "signs" else np.arange(count))
+
+    def __post_init__(self) -> None:
+        if self.classes is None or len(self.classes) == self.class_count:
+            return
+        listed = f"Network got classes of {len(self.classes)} labels"
+        if not self.class_count:
+            raise ConfigurationError(
+                f"{listed}, but the outputs of {self.loss.name} do not choose one of several; leave them out."
+            )
+        raise ConfigurationError(f"{listed}, but the network tells {self.class_count} apart.")
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether targets may be labels; a divergence of two distributions takes distributions alone."""
+        return self.loss.targets != "distribution"
 
     @property
     def class_count(self) -> int:
         """The number of classes that the outputs choose among, or 0 where they do not choose."""
-        if self.loss.targets == "classes":
+        if self.loss.targets in ("classes", "distribution"):
             return self.output_shape[-1]
         return 2 if self.loss.targets in ("binary", "signs") and self.output_shape[-1:] == (1,) else 0
 
@@ -117,7 +133,7 @@ class Encoding:
 
     def encode(self, y: NDArray, name: str = "y") -> NDArray:
         """Targets for the loss: class indices (rows, ...) int32, or values (rows, ..., outputs)."""
-        if self.classes is not None and y.ndim == self.label_rank:
+        if self.classes is not None and self.takes_labels and y.ndim == self.label_rank:
             indices = self._indices(y, name)
             if self.loss.targets == "classes":
                 self._require_shape(indices, (len(y), *self.output_shape[:-1]), name)
@@ -132,14 +148,18 @@ class Encoding:
         return values
 
     def decode(self, output: NDArray) -> NDArray:
-        """The labels (rows, ...) of the most probable classes; for several yes-or-no outputs 0 or 1 each."""
-        if self.loss.targets == "classes":
+        """The labels (rows, ...) of the most probable classes; for several yes-or-no outputs 0 or 1 each.
+
+        Several outputs that are trained with signs give -1 or 1 each.
+        """
+        if self.loss.targets in ("classes", "distribution"):
             chosen = np.argmax(output, axis=-1)
-        else:
-            border = 0.0 if self.loss.targets == "signs" else 0.5
-            chosen = (output >= border).astype(np.int64)
-            chosen = chosen[..., 0] if self.classes is not None else chosen
-        return chosen if self.classes is None else self.classes[chosen]
+            return chosen if self.classes is None else self.classes[chosen]
+        signs = self.loss.targets == "signs"
+        chosen = (output >= (0.0 if signs else 0.5)).astype(np.int64)
+        if self.classes is None:
+            return 2 * chosen - 1 if signs else chosen
+        return self.classes[chosen[..., 0]]
 
     def labels(self, target: NDArray) -> NDArray:
         """The labels that encoded targets stand for, the inverse of `encode`."""
@@ -179,7 +199,7 @@ class Encoding:
         )
 
     def _sums_to_one(self, output: NDArray) -> bool:
-        return self.loss.targets == "classes" and bool(
+        return self.loss.targets in ("classes", "distribution") and bool(
             (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3)
         )
 
@@ -187,7 +207,9 @@ class Encoding:
         if values.shape == expected:
             return
         mends = f"{name} of shape {expected}"
-        if self.classes is not None and self.loss.targets == "classes":
+        if not self.takes_labels:
+            mends += ", each row a distribution"
+        elif self.classes is not None and self.loss.targets == "classes":
             mends = f"labels of shape {expected[: self.label_rank]}, or {name} of shape "
             mends += f"{(expected[0], *self.output_shape)}"
         elif self.classes is not None:
@@ -215,7 +237,7 @@ class Encoding:
             more = ", ..." if len(self.classes) > _LISTED_CLASSES else ""
             raise DataError(
                 f"{name} holds the label {y[place].item()!r}{_at(place)}, which is none of the classes "
-                f"{listed}{more}."
+                f"{listed}{more}; they are those of the first data, or of Network(classes=...)."
             )
         return indices
 
@@ -271,11 +293,12 @@ def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
     if len(found) == count:
         return found
     if len(found) == 1:
-        mend = "give rows of every class"
+        mend = "give rows of every class, or Network(classes=...)"
     else:
         mend = f"end it with Dense({len(found)})" + (
             ' and loss="cross_entropy"' if loss.link == "sigmoid" else ""
         )
+        mend += ", or list all in Network(classes=...)" if len(found) < count else ""
     classes = f"{len(found)} class{'es' if len(found) > 1 else ''}"
     raise DataError(f"y holds {classes}, but the network tells {count} apart; {mend}.")
 

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from glassnet.core.dtype import NDArray
+from glassnet.core.random import WEYL, Key
 from glassnet.core.step import Runner, TrainingData
 from glassnet.core.tree import flatten
 from glassnet.data import Source, prefetch
+from glassnet.errors import DataError, ShapeError
 from glassnet.nn import Parameters
 from glassnet.train.program import Carried
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some batches of an epoch: the number of the last one, how many rows they hold and their mean loss."""
+
+    step: int
+    rows: int
+    loss: float
+
+
+def mean_loss(pieces: Iterable[Piece]) -> float:
+    """The mean loss over the rows of an epoch; a loss that is not finite ends it and is returned.
+
+    >>> mean_loss([Piece(step=1, rows=3, loss=1.0), Piece(step=2, rows=1, loss=5.0)])
+    2.0
+    """
+    total, rows = 0.0, 0
+    for piece in pieces:
+        if not math.isfinite(piece.loss):
+            return piece.loss
+        total, rows = total + piece.loss * piece.rows, rows + piece.rows
+    return total / rows
 
 
 class TrainingProgram:
@@ -56,6 +84,11 @@ class TrainingProgram:
         return self._runner.from_cache
 
     @property
+    def ended(self) -> str:
+        """Why further epochs would change nothing; empty where they may."""
+        return ""
+
+    @property
     def learning_rate(self) -> float:
         """The rate of the steps to come, or what a schedule's rates are multiplied by.
 
@@ -66,6 +99,11 @@ class TrainingProgram:
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         self._runner.learning_rate = rate
+
+    @property
+    def rate(self) -> float:
+        """The rate of the last step, or before the first step that of the first."""
+        return self._runner.rate_of(max(1, self.steps_taken))
 
     @property
     def model(self) -> tuple[Any, Parameters]:
@@ -87,65 +125,76 @@ class TrainingProgram:
         self.epochs_run += epochs
         return loss
 
-    def run_batches(self, count: int) -> Iterator[tuple[int, float]]:
-        """One epoch in pieces of `count` batches: the number of the last batch and the mean loss of each."""
+    def run_batches(self, count: int) -> Iterator[Piece]:
+        """One epoch in pieces of `count` batches."""
+        yield from self._pieces(0, count)
+        self.epochs_run += 1
+
+    def _pieces(self, done: int, count: int) -> Iterator[Piece]:
+        """The runner's epoch in pieces; `done` batches came before them."""
         steps = self._runner.steps_per_epoch
         for first in range(0, steps, count):
-            yield min(first + count, steps), self._runner.run_steps(self.epochs_run, first, count)
-        self.epochs_run += 1
+            loss, rows = self._runner.run_steps(self.epochs_run, first, count)
+            yield Piece(done + min(first + count, steps), rows, loss)
+
+
+def batches_of(source: Source, batch_size: int) -> int | None:
+    """The number of batches in an epoch of a source; the last one of every block may be short."""
+    if source.rows is None:
+        return None
+    whole, left = divmod(source.rows, source.block_rows)
+    return whole * -(-source.block_rows // batch_size) + -(-left // batch_size)
 
 
 class StreamedProgram(TrainingProgram):
-    """A training run over a source: each block of rows is trained on while the next one is prepared."""
+    """A training run over a source: each block of rows is trained on while the next one is prepared.
+
+    `columns` makes the columns of a batch of a block (X, y). The rows of a block are shuffled too, by `key`.
+    """
 
     def __init__(
         self,
         runner: Runner,
         carried: Carried,
         source: Source,
-        encode: Callable[[Any, Any], TrainingData],
+        columns: Callable[[Any, Any], tuple[NDArray, ...]],
+        key: Key,
         batch_size: int,
         first_epoch: int = 0,
         reason: str | None = None,
     ) -> None:
         super().__init__(runner, carried, first_epoch, reason)
-        self._source, self._encode, self._batch_size = source, encode, batch_size
-        self._blocks_run = 0
+        self._source, self._columns, self._key, self._batch_size = source, columns, key, batch_size
 
     @property
     def steps_per_epoch(self) -> int | None:
         """The number of batches in an epoch, or None where the source does not know its rows."""
-        return None if self._source.rows is None else -(-self._source.rows // self._batch_size)
+        return batches_of(self._source, self._batch_size)
 
     def run_epochs(self, epochs: int) -> float:
         """Several epochs; the mean loss over the instances of the last."""
-        loss = 0.0
+        loss = math.nan
         for _ in range(epochs):
-            total, rows = 0.0, 0
-            for block in self._blocks():
-                total += self._runner.run(self._blocks_run) * block.rows
-                rows += block.rows
-                self._blocks_run += 1
-            loss = total / rows
-            self.epochs_run += 1
+            loss = mean_loss(self.run_batches(sys.maxsize))
+            if not math.isfinite(loss):
+                break
         return loss
 
-    def run_batches(self, count: int) -> Iterator[tuple[int, float]]:
+    def run_batches(self, count: int) -> Iterator[Piece]:
         """One epoch in pieces of at most `count` batches, none across two blocks."""
         done = 0
-        for _ in self._blocks():
-            steps = self._runner.steps_per_epoch
-            for first in range(0, steps, count):
-                loss = self._runner.run_steps(self._blocks_run, first, count)
-                yield done + min(first + count, steps), loss
-            done += steps
-            self._blocks_run += 1
+        with closing(prefetch(self._blocks())) as blocks:
+            for data in blocks:
+                self._runner.feed(data)
+                yield from self._pieces(done, count)
+                done += self._runner.steps_per_epoch
         self.epochs_run += 1
 
     def _blocks(self) -> Iterator[TrainingData]:
-        """The blocks of the present epoch, each fed to the runner."""
-        with closing(prefetch(self._source.blocks(self.epochs_run))) as blocks:
-            for X, y in blocks:
-                data = self._encode(X, y)
-                self._runner.feed(data)
-                yield data
+        for number, (X, y) in enumerate(self._source.blocks(self.epochs_run)):
+            try:
+                columns = self._columns(X, y)
+            except (DataError, ShapeError) as error:
+                raise type(error)(f"Block {number} of the source: {error}") from None
+            # The golden ratio of 2^32: the numbers of the blocks' examples lie as far apart as can be.
+            yield TrainingData(columns, self._key.fold(number), number * WEYL[0] % 2**32)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glassnet.compiler.lowering import cumulative, extremum, image_entrance, indexing, shaping
+from glassnet.compiler.lowering import (
+    convolution,
+    cumulative,
+    extremum,
+    image_entrance,
+    indexing,
+    random,
+    shaping,
+    windows,
+)
 from glassnet.compiler.lowering.nest import Block
 from glassnet.core.graph import Node
 from glassnet.errors import UncompilableError
@@ -15,6 +24,9 @@ BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     **extremum.BLOCKS,
     **cumulative.BLOCKS,
     **image_entrance.BLOCKS,
+    **random.BLOCKS,
+    **windows.BLOCKS,
+    **convolution.BLOCKS,
 }
 
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet.compiler.loop_ir import Builder, Constant, IndexLike, Operand, Position, Value
-from glassnet.compiler.lowering import activation, arithmetic, comparison, conversion, exponential
+from glassnet.compiler.lowering import (
+    activation,
+    arithmetic,
+    comparison,
+    conversion,
+    exponential,
+    trigonometric,
+)
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage, value_type
 from glassnet.compiler.passes.rewrite import uniform
@@ -37,6 +44,8 @@ LOWERINGS: dict[str, Lowering] = {
     "sigmoid": _unary(exponential.sigmoid),
     "softplus": _unary(exponential.softplus),
     "tanh": _unary(exponential.tanh),
+    **trigonometric.LOWERINGS,
+    "high_word": lambda b, node, x: b.lshr(x, 32),
     "broadcast_to": lambda b, node, x: x,
     "cast": conversion.convert,
     "convert": conversion.convert,

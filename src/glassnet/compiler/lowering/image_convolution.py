@@ -344,9 +344,7 @@ class _ToInput:
                 self.group.add(node, c + k, total, whole=False)
 
     def _load(self, o: Position, row: Index, column: Index) -> Operand:
-        return self.b.load(
-            self.y.buffer, _at(self.y, self.group.number, o, row, column), self.group.lanes
-        )
+        return self.b.load(self.y.buffer, _at(self.y, self.group.number, o, row, column), self.group.lanes)
 
 
 def _at(place: Lanes, block: Position, channel: Position, row: Index, column: Index) -> Index:
@@ -402,7 +400,9 @@ def lower_to_kernel(group: Group, nest: Nest) -> None:
     band = max(n for n in range(1, rows + 1) if rows % n == 0 and (n == 1 or n * bytes_a_row <= _FIRST_CACHE))
     unrolled = _unrolled(columns, tile)
 
-    def sums_of(first: Position, o: Position, deep: int, c: Position, wide: int, i: Position, j: Position, taps: int) -> None:
+    def sums_of(
+        first: Position, o: Position, deep: int, c: Position, wide: int, i: Position, j: Position, taps: int
+    ) -> None:
         def place(k: int, m: int, t: int) -> Index:
             flat = ((Index.of(o) + k) * inputs + c + m) * (down * across) + Index.of(i) * across + j + t
             return flat * group.lanes
@@ -426,7 +426,11 @@ def lower_to_kernel(group: Group, nest: Nest) -> None:
                     for t in range(taps):
                         if (m, n + t) not in seen:
                             index = _at(
-                                x, group.number, Index.of(c) + m, here + i - above, Index.of(q) + j + n + t - left
+                                x,
+                                group.number,
+                                Index.of(c) + m,
+                                here + i - above,
+                                Index.of(q) + j + n + t - left,
                             )
                             seen[m, n + t] = b.load(x.buffer, index, group.lanes)
                 for k in range(deep):
@@ -455,9 +459,7 @@ def lower_to_kernel(group: Group, nest: Nest) -> None:
             b,
             outputs,
             tile.outputs,
-            lambda o, deep: pieces(
-                b, inputs, tile.inputs, lambda c, wide: taps_of(first, o, deep, c, wide)
-            ),
+            lambda o, deep: pieces(b, inputs, tile.inputs, lambda c, wide: taps_of(first, o, deep, c, wide)),
         )
 
     b.loop(0, rows, band, channels)

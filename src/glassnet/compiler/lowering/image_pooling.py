@@ -35,9 +35,7 @@ def lower_map(group: Group, nest: Nest) -> None:
             start = 0
             for piece, times in split(columns, width):
                 end = start + piece * times
-                totals = b.loop(
-                    start, end, piece, lambda x, *sums, n=piece: places(y, x, n, sums), totals
-                )
+                totals = b.loop(start, end, piece, lambda x, *sums, n=piece: places(y, x, n, sums), totals)
                 start = end
             return totals
 
@@ -100,10 +98,9 @@ def lower_large_pool(group: Group, nest: Nest) -> None:
         0,
         channels,
         1,
-        lambda c: b.loop(
-            0, rows, 1, lambda y: b.loop(0, columns, 1, lambda x0: window(c, y, x0)) and None
-        )
-        and None,
+        lambda c: (
+            b.loop(0, rows, 1, lambda y: b.loop(0, columns, 1, lambda x0: window(c, y, x0)) and None) and None
+        ),
     )
 
 

@@ -119,12 +119,14 @@ class Group:
                     storage = image_storage(node, margin, self.b, name, self.lanes, blocks=1)
                     self.places[node] = storage.image
                     if storage.persistent or nest.spills:
-                        self.block.persistent.append(storage.buffer)
+                        self.block.persistent.add(storage.buffer)
             for node in nest.sums:
                 if node not in self.images:
                     self.totals[node] = self.block.scratch(self.element, node.shape[0] * self.lanes)
             if nest.kind == "to_kernel" and nest.anchor:
-                self.totals[nest.anchor] = self.block.scratch(self.element, size_of(nest.anchor.shape) * self.lanes)
+                self.totals[nest.anchor] = self.block.scratch(
+                    self.element, size_of(nest.anchor.shape) * self.lanes
+                )
 
     # -- values at a place
 
@@ -275,7 +277,9 @@ class Group:
             for place in self._places(nest, source, spots):
                 self.store(node, place, self.value(nest, source, place))
         return [
-            self.tree([self.value(nest, node.inputs[0], at) for at in self._places(nest, node.inputs[0], spots)])
+            self.tree(
+                [self.value(nest, node.inputs[0], at) for at in self._places(nest, node.inputs[0], spots)]
+            )
             for node in nest.sums
         ]
 
@@ -408,4 +412,3 @@ def lane_sums(b: Builder, vectors: Sequence[Operand]) -> tuple[Operand, int | No
     if size < lanes:
         total = b.shuffle(total, total, range(0, lanes, lanes // size)) if size > 1 else b.extract(total, 0)
     return total, count
-

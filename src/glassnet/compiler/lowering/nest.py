@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from glassnet.compiler.cpu import CPU
@@ -22,8 +22,8 @@ class Block:
     values: Values
     layout: Layout
     cpu: CPU
-    made: list[Node] = field(default_factory=list[Node])  # what its kernel has to write
-    persistent: list[Buffer] = field(default_factory=list[Buffer])  # memory that may not be lent to others
+    padding: Mapping[str, int]  # to how many elements lines are filled up
+    persistent: set[Buffer] = field(default_factory=set[Buffer])  # memory that may not be lent to others
 
     def view(self, node: Node) -> View:
         """A value of the graph as an array in memory."""

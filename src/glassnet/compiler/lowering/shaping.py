@@ -10,6 +10,7 @@ from glassnet.compiler.lowering.nest import Block, copy, finer, over, reshaped
 from glassnet.compiler.lowering.view import View
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
+from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
 
@@ -17,10 +18,14 @@ _SMALL = 4  # rows and columns of a matrix that is turned element by element
 
 
 def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
-    """A stored matrix the other way round. Both buffers have whole blocks of lines: no edge is special."""
+    """A stored matrix the other way round. In memory made for it, of whole blocks, no edge is special."""
     assert kernel.anchor is not None  # a copy has the value that it copies
     source, target = layout.storages[kernel.anchor], layout.copies[kernel.anchor]
     lanes = cpu.lanes(source.buffer.element)
+    assert source.buffer.size is not None  # buffers of the arena have a size
+    if source.offset != 0 or source.buffer.size % (lanes * source.line):
+        _copy_exactly(b, source, target, kernel.anchor.dtype, lanes)
+        return
     if max(source.shape) <= min(_SMALL, lanes):  # a line is one vector
         _copy_small(b, source, target, lanes)
         return
@@ -36,6 +41,17 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
             b.store(target.buffer, target.at((start * lanes + r) * target.line + line * lanes), column)
 
     b.loop(0, lines, 1, lambda line: b.loop(0, along, 1, lambda start: block(line, start)) and None)
+
+
+def _copy_exactly(b: Builder, source: Storage, target: Storage, dtype: DType, lanes: int) -> None:
+    """The same for a source in memory that was not made for it: nothing beyond its edges is read."""
+    lines = source.shape[::-1] if source.transposed else source.shape
+    down = View(source.buffer, dtype, Index.of(source.offset), lines[::-1], (1, source.line))
+    turned = View(target.buffer, dtype, Index.of(target.offset), lines[::-1], (target.line, 1))
+    if min(lines) < lanes:
+        copy(b, down, turned, lanes)
+    else:
+        _turn(b, down, turned, 0, lanes)
 
 
 def _copy_small(b: Builder, source: Storage, target: Storage, lanes: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
+from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
 from glassnet.compiler.passes.vocabulary import ROW_MAX
@@ -125,6 +126,10 @@ def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
     return x if shape == x.shape else make("reshape", x, shape=shape, like=like)
 
 
+def _one(node: Node) -> Node:
+    return number(1.0, node.dtype)  # one example alone
+
+
 def _identity(node: Node) -> Node:
     # variables and gradient stops are marks, not work
     return node.inputs[0]
@@ -138,8 +143,11 @@ _RULES = {
     "square": (_square,),
     "power": (_power,),
     "contract": (_thin_product,),
+    **SAMPLING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
+    "batch_mean": (_identity,),  # of one example: vmap has made a mean of all others
+    "batch_size": (_one,),
     "variable": (_identity,),
     "stop_gradient": (_identity,),
 }

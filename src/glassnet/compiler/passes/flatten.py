@@ -1,8 +1,8 @@
 """Flatten: arrays of any rank become matrices, whose rows are all axes but the last taken together.
 
 Such a reshape moves nothing in memory, and kernels for matrices do the work: elementwise ops, sums along the
-last axis or over all others, products, stacks of products. What is left keeps its rank and is lowered as a block
-with loops of its own: other reductions, and whatever rearranges.
+last axis or over all others, products, stacks of products. What is left keeps its rank and is lowered as a
+block with loops of its own: other reductions, and whatever rearranges.
 """
 
 from __future__ import annotations

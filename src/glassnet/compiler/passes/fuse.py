@@ -17,11 +17,17 @@ from dataclasses import dataclass, field
 
 from glassnet.compiler.passes.image_ops import IMAGES, RESULT
 from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
+from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"})
+_COSTLY = frozenset(
+    {
+        *("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
+        *("cosine_of_turns", "sine_of_turns"),
+    }
+)
 
 
 @dataclass(eq=False)
@@ -77,11 +83,10 @@ class _Fusion:
             if not is_elementwise(node) or node in outputs:
                 continue
             readers = self.consumers[node]
-            if node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers):
-                inlined.add(node)
-            elif (
-                node.op.name not in _COSTLY
-                and node.shape
+            mask = node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers)
+            cheap = node.op.name not in _COSTLY and node.shape
+            if mask or (
+                cheap
                 and all(
                     self._reads_in_place(node, reader) and level[reader] > level[node] for reader in readers
                 )
@@ -111,10 +116,10 @@ class _Fusion:
         if node in self.inlined or not self.values.is_computed(node):
             return
         needed = {self.home[x] for x in self.leaves(node) if x in self.home}
-        if node.op is IMAGES:
+        if node.op is TAKEN or node.op is RESULT:
+            self._join(self.home[node.inputs[0]], node, set(), per_row=False)
+        elif node.op is IMAGES:
             self._open(Kernel("images", (1, 1), node), node, needed)
-        elif node.op is RESULT:
-            self._join(self.home[node.inputs[0]], node, needed, per_row=False)
         elif is_contraction(node):
             self._open(Kernel("contraction", self.values.space(node), node), node, needed)
         elif self.values.is_column_sum(node):

@@ -41,7 +41,7 @@ def is_cheap(node: Node) -> bool:
 class _Grouping:
     def __init__(self, graph: Graph, images: set[Node]) -> None:
         self.graph, self.images = graph, images
-        self.inputs = set(graph.inputs)
+        self.inputs, self.outputs = set(graph.inputs), set(graph.outputs)
         self.consumers = graph.consumers()
         self.grouped = {
             node
@@ -68,7 +68,9 @@ class _Grouping:
     def _sink(self) -> None:
         """Moves what is cheap, and entrances, to the group that first asks for it."""
         for node in reversed(self.graph.nodes):
-            if node not in self.images or not (is_cheap(node) or node.op.name in ("to_images", "broadcast_to")):
+            if node not in self.images or not (
+                is_cheap(node) or node.op.name in ("to_images", "broadcast_to")
+            ):
                 continue
             if all(reader in self.grouped for reader in self.consumers[node]) and self.consumers[node]:
                 self.stage[node] = min(self.stage[reader] for reader in self.consumers[node])
@@ -92,7 +94,9 @@ class _Grouping:
                 self.replaced[node] = (
                     node
                     if same
-                    else Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
+                    else Node(
+                        node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source
+                    )
                 )
             if stage in members:
                 self._group(members[stage])
@@ -114,7 +118,9 @@ class _Grouping:
             )
         mine = set(members)
         wanted = [node for node in members if self._is_wanted(node, mine)]
-        body = Graph.of(given.values(), [inside[node] for node in wanted], [f"x{i}" for i in range(len(given))])
+        body = Graph.of(
+            given.values(), [inside[node] for node in wanted], [f"x{i}" for i in range(len(given))]
+        )
         group = make(IMAGES, *given, body=body, like=members[0])
         for number, node in enumerate(wanted):
             result = result_of(group, number)
@@ -128,7 +134,8 @@ class _Grouping:
         """Whether the node is a result of its group."""
         if node.op is TO_IMAGES or node.dtype.kind == "b":
             return False
-        return any(reader not in mine for reader in self.consumers[node]) and not self._is_matrix(node, mine)
+        asked = node in self.outputs or any(reader not in mine for reader in self.consumers[node])
+        return asked and not self._is_matrix(node, mine)
 
     def _is_matrix(self, node: Node, mine: set[Node]) -> bool:
         """Whether an image is left as a matrix anyhow, which is as good for those who read it later."""
@@ -140,7 +147,9 @@ class _Grouping:
         """An entrance as a node outside of all groups."""
         if node not in self.replaced:
             inputs = tuple(self.replaced[x] for x in node.inputs)
-            self.replaced[node] = Node(node.op, inputs, node.attributes, node.shape, node.dtype, None, node.source)
+            self.replaced[node] = Node(
+                node.op, inputs, node.attributes, node.shape, node.dtype, None, node.source
+            )
         return self.replaced[node]
 
     def _operand(self, x: Node, inside: dict[Node, Node], given: dict[Node, Node]) -> Node:
@@ -205,5 +214,4 @@ class _Grouping:
                 seen.add(other)
                 if not self._deals(other, seen):
                     return False
-        return x not in self.graph.outputs
-
+        return x not in self.outputs

@@ -94,7 +94,9 @@ def image_storage(
     above, below, left, right = margin
     extents = {"channel": channels, "row": above + rows + below, "column": left + columns + right}
     names = ["batch", "channel", "row", "column"] if len(whole) == 4 else ["batch", "channel", "column"]
-    order = [names[axes.index(axis)] for axis in range(len(axes))]  # as the array has them: it is read in runs
+    order = [
+        names[axes.index(axis)] for axis in range(len(axes))
+    ]  # as the array has them: it is read in runs
     order = [n for n in order if n != "batch"]
     if "row" not in order:
         order.insert(0, "row")
@@ -177,8 +179,9 @@ def _larger(one: Margin, other: Margin) -> Margin:
     return above, below, left, right
 
 
-
-def plan_images(graph: Graph, values: Values, builder: Builder, widest: Mapping[str, int]) -> dict[Node, Storage]:
+def plan_images(
+    graph: Graph, values: Values, builder: Builder, widest: Mapping[str, int]
+) -> dict[Node, Storage]:
     """The memory of the images that lie between groups, and of the inputs that are read as images alone."""
     margins = margins_of(graph)
     floats = {node.dtype for node in graph.nodes if is_image_result(node) or node.op is TO_IMAGES}

@@ -242,4 +242,3 @@ class _Planner:
 def _window(node: Node) -> tuple[int, int]:
     window = node.attributes["window"]
     return (1, window[0]) if len(window) == 1 else (window[0], window[1])
-

@@ -14,25 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.compiler.passes.vocabulary import compiler_op
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Graph, Node
-from glassnet.core.op import Constant, Formula, Op
 from glassnet.core.shape import Shape
 from glassnet.ops.windows import Sliding, overlap_add, read_windows
-
-_REASON = Constant("it exists after differentiation only")
-
-
-def _op(name: str, value: Callable[..., Any], infer: Callable[..., Any]) -> Op:
-    return Op(
-        name,
-        value=value,
-        infer=infer,
-        derivative=_REASON,
-        formula=Formula(name),
-        source="definition",
-        batch=lambda inputs, batched, attributes: inputs[0],
-    )
 
 
 def place_dtype(dtype: DType) -> DType:
@@ -82,25 +68,29 @@ def _repeated(xp: Any, y: Any, *, window: Shape, space: Shape) -> Any:
 
 # Windows lie side by side from the first element on: the largest of each, the number of the first tap that
 # has it, and the sum. What no window sees is left out, and zero on the way back.
-WINDOW_MAX = _op("window_max", lambda xp, x, **windows: xp.max(_seen(xp, x, **windows), axis=-1), _pooled)
-WINDOW_PLACE = _op(
+WINDOW_MAX = compiler_op(
+    "window_max", lambda xp, x, **windows: xp.max(_seen(xp, x, **windows), axis=-1), _pooled
+)
+WINDOW_PLACE = compiler_op(
     "window_place",
     lambda xp, x, **windows: xp.astype(xp.argmax(_seen(xp, x, **windows), axis=-1), place_dtype(x.dtype)),
     _placed,
 )
-WINDOW_SUM = _op("window_sum", lambda xp, x, **windows: xp.sum(_seen(xp, x, **windows), axis=-1), _pooled)
+WINDOW_SUM = compiler_op(
+    "window_sum", lambda xp, x, **windows: xp.sum(_seen(xp, x, **windows), axis=-1), _pooled
+)
 # unpool(y, place): y at that place of its window, 0 at the others; repeat(y): y at all places of its window.
-UNPOOL = _op("unpool", _unpooled, _spread)
-REPEAT = _op("repeat", _repeated, _spread)
+UNPOOL = compiler_op("unpool", _unpooled, _spread)
+REPEAT = compiler_op("repeat", _repeated, _spread)
 
 # Any array whose first axis is the batch as an image: transpose(reshape(x, shape), axes).
-TO_IMAGES = _op(
+TO_IMAGES = compiler_op(
     "to_images",
     lambda xp, x, *, shape, axes: xp.permute_dims(xp.reshape(x, shape), axes),
     lambda x, *, shape, axes: (tuple(shape[axis] for axis in axes), x.dtype),
 )
 # An image as a matrix (batch, all else): reshape(transpose(x, axes), (batch, ...)).
-FROM_IMAGES = _op(
+FROM_IMAGES = compiler_op(
     "from_images",
     lambda xp, x, *, axes: xp.reshape(xp.permute_dims(x, axes), (x.shape[0], -1)),
     lambda x, *, axes: ((x.shape[0], int(np.prod(x.shape[1:]))), x.dtype),
@@ -112,8 +102,8 @@ def _run(xp: Any, *inputs: Any, body: Graph) -> list[Any]:
 
 
 # A graph that runs block by block of its images, and the results of it, which are nodes of their own.
-IMAGES = _op("images", _run, lambda *inputs, body: ((), inputs[0].dtype))
-RESULT = _op(
+IMAGES = compiler_op("images", _run, lambda *inputs, body: ((), inputs[0].dtype))
+RESULT = compiler_op(
     "images_result",
     lambda xp, results, *, number, shape, dtype: results[number],
     lambda x, *, number, shape, dtype: (shape, np.dtype(dtype)),

@@ -361,7 +361,9 @@ class _Arranger:
             return False
         space = tuple(range(2, len(place.image.shape)))
         taken = {place.axes[axis] for axis in node.attributes["axes"]}
-        if not taken <= set(space) or any(place.image.shape[axis] > 1 and axis not in taken for axis in space):
+        if not taken <= set(space) or any(
+            place.image.shape[axis] > 1 and axis not in taken for axis in space
+        ):
             return False
         return self._put(node, *self._over_space("max", node, place, space))
 

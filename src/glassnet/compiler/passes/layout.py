@@ -25,8 +25,12 @@ from glassnet.errors import UncompilableError
 from glassnet.ops.matrix import split_spec
 
 ELEMENTS = {
-    **{"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"},
-    **{"uint32": "i32", "bool": "i32"},  # a word of random bits; a truth value, 0 or 1
+    "float32": "f32",
+    "float64": "f64",
+    "int32": "i32",
+    "int64": "i64",
+    "uint32": "i32",  # a word of random bits
+    "bool": "i32",  # 0 or 1
 }
 
 
@@ -124,21 +128,21 @@ def plan_layout(
         if node in same_memory or node in given or node.op is IMAGES:
             continue
         name = f"{node.op.name}_{builder.unique()}"
-        layout.storages[node] = _storage(
+        layout.storages[node] = storage_for(
             node, values, builder, lanes, name, classes.is_transposed(node), node in padded_rows
         )
     for output, source in same_memory.items():
         layout.storages[output] = layout.storages[source]
     for node in flipped:
-        name = f"flipped_{layout.storages[node].buffer.name}"
-        layout.copies[node] = _storage(
+        name = f"flipped_{builder.unique()}"
+        layout.copies[node] = storage_for(
             node, values, builder, lanes, name, not classes.is_transposed(node), True
         )
     layout.kernels = _with_copies(kernels, layout)
     return layout
 
 
-def _storage(
+def storage_for(
     node: Node,
     values: Values,
     builder: Builder,
@@ -147,6 +151,7 @@ def _storage(
     transposed: bool,
     padded_lines: bool,
 ) -> Storage:
+    """Memory for a value of its own, its lines filled up to whole vectors."""
     element = element_of(node.dtype)
     width = lanes[element]
     kind = values.storage(node)

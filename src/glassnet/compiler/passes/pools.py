@@ -59,7 +59,12 @@ def _put_back(node: Node) -> Node | None:
         return None
     joined = largest.inputs[0]
     x = _within(joined)
-    if joined.shape != node.shape or len(node.shape) != 3 or x.shape[:2] != node.shape[:2] or len(x.shape) < 3:
+    if (
+        joined.shape != node.shape
+        or len(node.shape) != 3
+        or x.shape[:2] != node.shape[:2]
+        or len(x.shape) < 3
+    ):
         return None
     space = x.shape[2:]
     y = _reshaped(node.inputs[0], (*node.shape[:2], *(1,) * len(space)))

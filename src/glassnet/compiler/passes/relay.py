@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from glassnet.compiler.passes.rewrite import make
-from glassnet.compiler.passes.values import is_contraction
+from glassnet.compiler.passes.values import reads_matrices
 from glassnet.compiler.passes.vocabulary import RELAY
 from glassnet.core.graph import Graph, Node
 
 
 def relay(graph: Graph, operands: Collection[Node], outputs: Collection[int]) -> Graph:
-    """The graph with copies of `operands` in front of products, and of its `outputs` of these numbers."""
+    """The graph with copies of `operands` in front of products and loops, and of `outputs` (by number)."""
     copies: dict[Node, Node] = {}
 
     def copied(x: Node) -> Node:
@@ -20,7 +20,7 @@ def relay(graph: Graph, operands: Collection[Node], outputs: Collection[int]) ->
         return copies[x]
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if is_contraction(node):
+        if reads_matrices(node):
             pairs = zip(node.inputs, inputs, strict=True)
             inputs = tuple(copied(new) if old in operands else new for old, new in pairs)
         if inputs == node.inputs:

@@ -1,7 +1,7 @@
 """Slices: every basic index becomes one slice an axis, and slices of what was put together find their part.
 
-An op that runs a graph lays its results side by side and slices them apart again; so do their derivatives. The
-rules below undo that, and nothing is copied.
+An op that runs a graph lays its results side by side and slices them apart again; so do their derivatives.
+The rules below undo that, and nothing is copied.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glassnet.compiler.passes.rewrite import Rule, make
+from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape
 from glassnet.core.trace import constant
@@ -119,7 +120,7 @@ def _of_concatenate(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
 def _of_fewer(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
     axis = x.attributes["axis"]
     start, count, step = parts[axis]
-    if step != 1 or node.shape[axis] == x.shape[axis]:
+    if step != 1 or node.shape[axis] in (0, x.shape[axis]):
         return None
     pieces: list[Node] = []
     begin = 0
@@ -166,7 +167,45 @@ def _scatter(node: Node) -> Node | None:
 
 
 def _concatenate(node: Node) -> Node | None:
-    return node.inputs[0] if len(node.inputs) == 1 else None  # concatenate(x) -> x
+    before = _states_before(node)
+    if before is not None:
+        return before
+    pieces = [x for x in node.inputs if 0 not in x.shape]
+    if len(pieces) == 1:
+        return pieces[0]  # concatenate(x) -> x
+    if not pieces or len(pieces) == len(node.inputs):
+        return None
+    return make("concatenate", *pieces, axis=node.attributes["axis"], like=node)  # without empty pieces
+
+
+def _states_before(node: Node) -> Node | None:
+    # concatenate(first carry, carries after each step) -> the table of a loop that holds both
+    if len(node.inputs) != 2 or node.attributes["axis"] != 0:
+        return None
+    first, later = node.inputs
+    if later.op.name != "getitem" or later.inputs[0].op is not TAKEN:
+        return None
+    table, (rows, *rest) = later.inputs[0], parts_of(later)
+    loop, part = table.inputs[0], table.attributes["part"]
+    whole = rows[::2] == (1, 1) and all(
+        part == (0, n, 1) for part, n in zip(rest, table.shape[1:], strict=True)
+    )
+    if not whole or part >= loop.attributes["carries"] or first.shape != (1, *table.shape[1:]):
+        return None
+    if not _is_reshaped(first, loop.inputs[part]):
+        return None
+    return taken(table, [(0, rows[1] + 1, 1), *rest], node)
+
+
+def _is_reshaped(x: Node, source: Node) -> bool:
+    """True where x has the very elements of `source`."""
+    if x.op.name == source.op.name == "constant":
+        return x.dtype == source.dtype and x.value.tobytes() == source.value.tobytes()
+    while x.op.name == "reshape":
+        x = x.inputs[0]
+    while source.op.name == "reshape":
+        source = source.inputs[0]
+    return x is source
 
 
 SLICE_RULES: dict[str, tuple[Rule, ...]] = {

@@ -14,6 +14,7 @@ Reshapes that keep the lines, and those between rows, columns and scalars, are o
 from __future__ import annotations
 
 from glassnet.compiler.passes.image_ops import TO_IMAGES, is_image_result
+from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
 from glassnet.errors import UncompilableError
@@ -29,6 +30,11 @@ def is_elementwise(node: Node) -> bool:
 def is_contraction(node: Node) -> bool:
     """True for products of matrices, and of stacks of them."""
     return node.op.name == "contract"
+
+
+def reads_matrices(node: Node) -> bool:
+    """True for ops whose operands of two axes and more have to be matrices."""
+    return is_contraction(node) or node.op is LOOP
 
 
 def lines_of(node: Node) -> tuple[int, int]:
@@ -131,13 +137,14 @@ class Values:
         return node.op.name != "constant" or node.value.size != 1 or node in self._read_as_array
 
     def unfit_operands(self) -> list[Node]:
-        """What a product reads and what is no matrix: products read whole vectors and blocks."""
+        """What products and loops read and what is no matrix: they read whole vectors, blocks and rows."""
         found: dict[Node, None] = {}
         for node in self.graph.nodes:
-            if node in self.inputs or not is_contraction(node):
+            if node in self.inputs or not reads_matrices(node):
                 continue
             for x in node.inputs:
-                if self._storage[self.base(x)] != "matrix" or self._storage[x] != "matrix":
+                kinds = {self._storage[self.base(x)], self._storage[x]}
+                if kinds != {"matrix"} and (len(x.shape) > 1 or is_contraction(node)):
                     found[x] = None
         return list(found)
 

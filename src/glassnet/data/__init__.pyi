@@ -1,0 +1,17 @@
+from .blocks import rebatch as rebatch
+from .digits import Digits as Digits
+from .digits import load_digits as load_digits
+from .generated import GeneratorSource as GeneratorSource
+from .parquet import ParquetSource as ParquetSource
+from .prefetch import prefetch as prefetch
+from .preprocessing import Standardizer as Standardizer
+from .preprocessing import constant_columns as constant_columns
+from .reading import read_table as read_table
+from .sources import ArraySource as ArraySource
+from .sources import NpySource as NpySource
+from .sources import Source as Source
+from .splitting import stratified_split as stratified_split
+from .tables import Table as Table
+from .targets import Target as Target
+from .targets import decide_target as decide_target
+from .targets import text_labels as text_labels

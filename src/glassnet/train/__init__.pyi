@@ -1,0 +1,16 @@
+from .events import BatchesFinished as BatchesFinished
+from .events import EpochFinished as EpochFinished
+from .events import EpochStarted as EpochStarted
+from .events import Event as Event
+from .events import Listener as Listener
+from .events import RunFinished as RunFinished
+from .events import RunStarted as RunStarted
+from .events import StopTraining as StopTraining
+from .history import History as History
+from .minimize import minimize as minimize
+from .network import Network as Network
+from .stopping import Convergence as Convergence
+from .stopping import EarlyStopping as EarlyStopping
+from .stopping import StoppingRule as StoppingRule
+from .stopping import TimeLimit as TimeLimit
+from .training import TrainingProgram as TrainingProgram

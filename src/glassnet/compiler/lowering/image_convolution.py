@@ -15,32 +15,73 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from glassnet.compiler.loop_ir import Builder, Constant, Index, Operand, Position, Value
+from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Index, Operand, Position, Value
 from glassnet.compiler.lowering.images import Group, Spot
 from glassnet.compiler.lowering.matrix import split
 from glassnet.compiler.lowering.view import View
 from glassnet.compiler.passes.image_layout import Lanes, planes
 from glassnet.compiler.passes.image_nests import Nest
 from glassnet.core.graph import Node
+from glassnet.core.shape import size_of
 
 _LATENCY = 4  # cycles of a multiply-add, of which two begin in each
 _TILE_OVERHEAD = 12  # cycles to start and end a tile
 _FIRST_CACHE = 24 * 1024  # bytes of it that a band of rows may take
 _STATIC_TILES = 3  # tiles of a row that are written out
+_UNROLLED_LINES = 160  # of neighbouring places that are written out
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """The weights (outputs, inputs, *taps) of a convolution, as scalars in memory."""
+    """The weights of a convolution in the order in which its tiles read them, packed once a step.
+
+    Tiles are pieces of the axis of outputs or of inputs (`split_inputs`); within a piece come rows of taps, the
+    other channels, taps and the piece's channels, in the order that `place` says.
+    """
 
     b: Builder
     view: View
+    packed: Buffer
     lanes: int
+    split_inputs: bool
 
-    def at(self, o: Position, c: Position, i: Position, j: Position) -> Operand:
-        """One weight in every lane."""
-        places = (o, c, i, j) if len(self.view.shape) == 4 else (o, c, j)
-        return self.b.load_splat(self.view.buffer, self.view.place(places), self.lanes)
+    @staticmethod
+    def pack(group: Group, node: Node, *, split_inputs: bool, size: int) -> _Weights:
+        """Packs the weights `node` for tiles of at most `size` channels."""
+        b, view = group.b, group.plain[node]
+        weights = _Weights(
+            b, view, group.block.scratch(group.element, size_of(node.shape)), group.lanes, split_inputs
+        )
+        outputs, inputs = node.shape[:2]
+        down, across = _taps(node.shape)
+        count, others = (inputs, outputs) if split_inputs else (outputs, inputs)
+
+        def piece(start: Position, deep: int) -> None:
+            def row(other: Position, i: Position) -> None:
+                for k in range(deep):
+                    for j in range(across):
+                        o, c = (other, start + k) if split_inputs else (start + k, other)
+                        places = (o, c, i, j) if len(view.shape) == 4 else (o, c, j)
+                        value = b.load(view.buffer, view.place(places))
+                        b.store(weights.packed, weights.place(start, deep, other, i, j, k), value)
+
+            b.loop(0, others, 1, lambda other: b.loop(0, down, 1, lambda i: row(other, i)) and None)
+
+        pieces(b, count, size, piece)
+        return weights
+
+    def place(self, start: Position, deep: int, other: Position, i: Position, j: int, k: int) -> Index:
+        """Where the weight of channel k of the tile at `start` lies, for another channel and a tap."""
+        outputs, inputs = self.view.shape[:2]
+        down, across = _taps(self.view.shape)
+        others = outputs if self.split_inputs else inputs
+        row = (Index.of(i) * others + other) if self.split_inputs else (Index.of(other) * down + i)
+        tap = row * (across * deep) + (k * across + j if self.split_inputs else j * deep + k)
+        return Index.of(start) * (others * down * across) + tap
+
+    def at(self, start: Position, deep: int, other: Position, i: Position, j: int, k: int) -> Operand:
+        """That weight in every lane."""
+        return self.b.load_splat(self.packed, self.place(start, deep, other, i, j, k), self.lanes)
 
 
 def _taps(shape: Sequence[int]) -> tuple[int, int]:
@@ -100,9 +141,9 @@ def choose_forward_tile(
     return best[1]
 
 
-def lower_convolution(group: Group, nest: Nest) -> None:
+def lower_convolution(group: Group, nest: Nest) -> Callable[[], None]:
     """A forward convolution, its bias, and what follows on its results."""
-    _Forward(group, nest).lower()
+    return _Forward(group, nest).lower
 
 
 class _Forward:
@@ -114,12 +155,12 @@ class _Forward:
         self.inputs = w.shape[1]
         self.kernel = _taps(w.shape)
         self.low = _low(self.anchor)
-        self.weights = _Weights(group.b, group.plain[w], group.lanes)
         self.window = nest.window or (1, 1)
         self.biased = biased(group, nest)
         self.tile = choose_forward_tile(
             nest.grid[2], nest.grid[0], self.window, self.kernel[1], group.cpu.registers
         )
+        self.weights = _Weights.pack(group, w, split_inputs=False, size=self.tile.outputs)
 
     def lower(self) -> None:
         """Rows of the grid, then tiles of channels, then tiles of places."""
@@ -151,7 +192,7 @@ class _Forward:
                     if place not in seen:
                         seen[place] = self._load(c, y * down + i + place[0], x * across + place[1])
                 for k in range(deep):
-                    weight = self.weights.at(o + k, c, i, j)
+                    weight = self.weights.at(o, deep, c, i, j, k)
                     for number, place in enumerate(places, k * len(places)):
                         sums[number] = multiply_add(b, weight, seen[place], sums[number])
             return sums
@@ -191,7 +232,7 @@ def biased(group: Group, nest: Nest) -> Node | None:
     x, y = readers[0].inputs
     other = y if x is nest.anchor else x
     alone = nest.anchor in nest.stores or x is y
-    return None if alone or other not in group.shared(nest, 0) else readers[0]
+    return None if alone or other not in group.shared_nodes(nest) else readers[0]
 
 
 def multiply_add(b: Builder, x: Operand, y: Operand, total: Operand) -> Operand:
@@ -203,9 +244,38 @@ def multiply_add(b: Builder, x: Operand, y: Operand, total: Operand) -> Operand:
 # -- back to the input
 
 
-def lower_to_input(group: Group, nest: Nest) -> None:
+def choose_backward_tile(
+    columns: int, channels: int, taps: int, registers: int, *, far: bool
+) -> tuple[int, int]:
+    """(columns, channels) of the tile with the fewest cycles a multiply-add.
+
+    A tile of one channel holds a row of weights in registers, one of several a row of the output. Vectors that
+    come from afar, the second cache, take two cycles each.
+    """
+    best: tuple[float, tuple[int, int]] | None = None
+    for wide in range(1, columns + 1):
+        for deep in range(1, channels + 1):
+            held = min(taps, registers // 3) + 1 if deep == 1 else wide + taps
+            if wide * deep + held > registers and (wide, deep) != (1, 1):
+                break
+            cycles = 0.0
+            for length, times in split(columns, wide):
+                for depth, count in split(channels, deep):
+                    loads = length + taps - 1
+                    traffic = (loads + depth * taps) / 2
+                    step = max(length * depth * taps / 2, traffic, loads * 2 if far else 0, _LATENCY)
+                    cycles += times * count * (step + 1)
+            shapes = -(-columns // wide) * len(split(channels, deep))
+            cost = cycles * (1 + 0.02 * shapes)
+            if best is None or cost < best[0]:
+                best = cost, (wide, deep)
+    assert best is not None  # one column of one channel is always taken
+    return split(columns, best[1][0])[0][0], best[1][1]
+
+
+def lower_to_input(group: Group, nest: Nest) -> Callable[[], None]:
     """What goes back through a convolution to its input, and what follows on it."""
-    _ToInput(group, nest).lower()
+    return _ToInput(group, nest).lower
 
 
 class _ToInput:
@@ -217,13 +287,12 @@ class _ToInput:
         self.outputs = w.shape[0]
         self.kernel = _taps(w.shape)
         self.low = _low(self.anchor)
-        self.weights = _Weights(group.b, group.plain[w], group.lanes)
-        registers = group.cpu.registers
         channels, _, columns = nest.grid
-        # a row of sums, a row of taps of weights, and a vector of the output
-        self.wide = max(1, min(columns, registers - 2 - min(self.kernel[1], registers // 3)))
-        self.wide = split(columns, self.wide)[0][0]
-        self.deep = max(1, min(channels, (registers - 2) // (self.wide + self.kernel[1])))
+        row = self.kernel[0] * self.y.extents[2] * self.outputs * group.vector_bytes
+        self.wide, self.deep = choose_backward_tile(
+            columns, channels, self.kernel[1], group.cpu.registers, far=row > _FIRST_CACHE
+        )
+        self.weights = _Weights.pack(group, w, split_inputs=True, size=self.deep)
 
     def lower(self) -> None:
         """Rows of the input, then tiles of channels, then tiles of its columns."""
@@ -297,8 +366,6 @@ class _ToInput:
         reached = range(
             max(0, like + left - taps + 1) - like, min(self.y.extents[2], like + wide + left) - like
         )
-        weights_first = deep == 1
-
         def tap(i: Position, *sums: Operand) -> Sequence[Operand]:
             row = Index.of(y) + self.low[0] - i
             return b.loop(0, self.outputs, 1, lambda o, *inner: output(o, i, row, inner), sums)
@@ -309,7 +376,7 @@ class _ToInput:
 
             def weight(k: int, j: int) -> Operand:
                 if (k, j) not in known:
-                    known[k, j] = self.weights.at(o, c + k, i, j)
+                    known[k, j] = self.weights.at(c, deep, o, i, j, k)
                 return known[k, j]
 
             vectors: dict[int, Operand] = {}
@@ -322,7 +389,7 @@ class _ToInput:
                     number = k * wide + place
                     sums[number] = multiply_add(b, weight(k, j), vectors[q], sums[number])
 
-            if weights_first:
+            if deep == 1:
                 for q in reached:
                     for j in range(taps):
                         meet(q, 0, j)
@@ -386,87 +453,114 @@ def choose_kernel_tile(outputs: int, inputs: int, taps: int, registers: int) -> 
     return best[1]
 
 
-def lower_to_kernel(group: Group, nest: Nest) -> None:
+def lower_to_kernel(group: Group, nest: Nest) -> Callable[[], None]:
     """What a block adds to the gradient of a kernel: sums over all places, each lane for itself."""
-    node = nest.anchor
-    assert node is not None  # a nest of this kind has one
-    b, total = group.b, group.totals[node]
-    x, y = (group.places[source] for source in node.inputs)
-    outputs, inputs = node.shape[:2]
-    (down, across), (above, left) = _taps(node.shape), _low(node)
-    _, rows, columns = planes(node.inputs[1].shape)
-    tile = choose_kernel_tile(outputs, inputs, across, group.cpu.registers)
-    bytes_a_row = (tile.outputs * columns + tile.inputs * (columns + across)) * group.vector_bytes
-    band = max(n for n in range(1, rows + 1) if rows % n == 0 and (n == 1 or n * bytes_a_row <= _FIRST_CACHE))
-    unrolled = _unrolled(columns, tile)
+    return _ToKernel(group, nest).lower
 
-    def sums_of(
-        first: Position, o: Position, deep: int, c: Position, wide: int, i: Position, j: Position, taps: int
+
+class _ToKernel:
+    def __init__(self, group: Group, nest: Nest) -> None:
+        node = nest.anchor
+        assert node is not None  # a nest of this kind has one
+        self.group, self.b, self.total = group, group.b, group.totals[node]
+        self.x, self.y = (group.places[source] for source in node.inputs)
+        self.channels = node.shape[:2]
+        self.kernel, self.low = _taps(node.shape), _low(node)
+        _, self.rows, self.columns = planes(node.inputs[1].shape)
+        self.tile = choose_kernel_tile(*self.channels, self.kernel[1], group.cpu.registers)
+        width = self.tile.outputs * self.columns + self.tile.inputs * (self.columns + self.kernel[1])
+        self.band = choose_band(self.rows, width * group.vector_bytes)
+        lines = self.tile.outputs * self.tile.inputs * self.tile.taps + self.tile.outputs + self.tile.inputs
+        most = max(1, min(self.columns, _UNROLLED_LINES // lines))
+        self.unrolled = max(n for n in range(1, most + 1) if self.columns % n == 0)
+
+    def lower(self) -> None:
+        """Bands of rows, then tiles of channels of both sides, then the rows of the kernel."""
+        b, (outputs, inputs), tile = self.b, self.channels, self.tile
+
+        def band(first: Position, rows: int) -> None:
+            pieces(b, outputs, tile.outputs, lambda o, deep: across(first, rows, o, deep))
+
+        def across(first: Position, rows: int, o: Position, deep: int) -> None:
+            pieces(b, inputs, tile.inputs, lambda c, wide: kernel(first, rows, (o, deep), (c, wide)))
+
+        def kernel(first: Position, rows: int, o: tuple[Position, int], c: tuple[Position, int]) -> None:
+            def line(i: Position) -> None:
+                pieces(b, self.kernel[1], tile.taps, lambda j, taps: self._sums(first, rows, o, c, i, (j, taps)))
+
+            b.loop(0, self.kernel[0], 1, line)
+
+        pieces(b, self.rows, self.band, band)
+
+    def _sums(
+        self,
+        first: Position,
+        rows: int,
+        o: tuple[Position, int],
+        c: tuple[Position, int],
+        i: Position,
+        j: tuple[Position, int],
     ) -> None:
-        def place(k: int, m: int, t: int) -> Index:
-            flat = ((Index.of(o) + k) * inputs + c + m) * (down * across) + Index.of(i) * across + j + t
-            return flat * group.lanes
+        """Adds the products of a band of rows to one tile of sums."""
+        b, group = self.b, self.group
+        triples = [(k, m, t) for k in range(o[1]) for m in range(c[1]) for t in range(j[1])]
 
-        triples = [(k, m, t) for k in range(deep) for m in range(wide) for t in range(taps)]
+        def place(k: int, m: int, t: int) -> Index:
+            (down, across), (_, inputs) = self.kernel, self.channels
+            row = ((Index.of(o[0]) + k) * inputs + c[0] + m) * down + i
+            return (row * across + j[0] + t) * group.lanes
 
         def row(r: Position, *sums: Operand) -> Sequence[Operand]:
-            start = 0
-            for piece, times in split(columns, unrolled):
-                end = start + piece * times
-                sums = b.loop(start, end, piece, lambda q, *s, n=piece: several(r, q, n, s), sums)
-                start = end
-            return sums
+            return b.loop(
+                0,
+                self.columns,
+                self.unrolled,
+                lambda q, *inner: self._places(first + Index.of(r), Index.of(q), o, c, i, j, inner),
+                sums,
+            )
 
-        def several(r: Position, q: Position, count: int, sums: Sequence[Operand]) -> list[Operand]:
-            sums = list(sums)
-            seen: dict[tuple[int, int], Operand] = {}
-            here = Index.of(first) + r
-            for n in range(count):
-                for m in range(wide):
-                    for t in range(taps):
-                        if (m, n + t) not in seen:
-                            index = _at(
-                                x,
-                                group.number,
-                                Index.of(c) + m,
-                                here + i - above,
-                                Index.of(q) + j + n + t - left,
-                            )
-                            seen[m, n + t] = b.load(x.buffer, index, group.lanes)
-                for k in range(deep):
-                    index = _at(y, group.number, Index.of(o) + k, here, Index.of(q) + n)
-                    vector = b.load(y.buffer, index, group.lanes)
-                    for number, (own, m, t) in enumerate(triples):
-                        if own == k:
-                            sums[number] = multiply_add(b, vector, seen[m, n + t], sums[number])
-            return sums
-
-        old = [b.load(total, place(*triple), group.lanes) for triple in triples]
+        old = [b.load(self.total, place(*triple), group.lanes) for triple in triples]
         start = old if group.valid is None else [b.zero(group.vector)] * len(triples)
-        sums = b.loop(0, band, 1, row, start)
+        sums = b.loop(0, rows, 1, row, start)
         for triple, before, made in zip(triples, old, sums, strict=True):
             new = made if group.valid is None else b.add(before, group.examples(made))
-            b.store(total, place(*triple), new)
+            b.store(self.total, place(*triple), new)
 
-    def taps_of(first: Position, o: Position, deep: int, c: Position, wide: int) -> None:
-        def line(i: Position) -> None:
-            pieces(b, across, tile.taps, lambda j, taps: sums_of(first, o, deep, c, wide, i, j, taps))
+    def _places(
+        self,
+        row: Index,
+        column: Index,
+        o: tuple[Position, int],
+        c: tuple[Position, int],
+        i: Position,
+        j: tuple[Position, int],
+        sums: Sequence[Operand],
+    ) -> list[Operand]:
+        """The products of some places of a row; what neighbouring taps share is loaded once."""
+        sums, seen = list(sums), dict[tuple[int, int], Operand]()
+        for n in range(self.unrolled):
+            for m in range(c[1]):
+                for t in range(j[1]):
+                    if (m, n + t) not in seen:
+                        there = row + i - self.low[0], column + j[0] + n + t - self.low[1]
+                        seen[m, n + t] = self._load(self.x, Index.of(c[0]) + m, *there)
+            for k in range(o[1]):
+                vector = self._load(self.y, Index.of(o[0]) + k, row, column + n)
+                for number in range(c[1] * j[1]):
+                    m, t = divmod(number, j[1])
+                    place = k * c[1] * j[1] + number
+                    sums[place] = multiply_add(self.b, vector, seen[m, n + t], sums[place])
+        return sums
 
-        b.loop(0, down, 1, line)
-
-    def channels(first: Position) -> None:
-        pieces(
-            b,
-            outputs,
-            tile.outputs,
-            lambda o, deep: pieces(b, inputs, tile.inputs, lambda c, wide: taps_of(first, o, deep, c, wide)),
-        )
-
-    b.loop(0, rows, band, channels)
+    def _load(self, place: Lanes, channel: Index, row: Index, column: Index) -> Operand:
+        index = _at(place, self.group.number, channel, row, column)
+        return self.b.load(place.buffer, index, self.group.lanes)
 
 
-def _unrolled(columns: int, tile: KernelTile) -> int:
-    """Places of a row that are written out: the vectors that neighbours share are loaded once."""
-    lines = tile.outputs * tile.inputs * tile.taps + tile.outputs + tile.inputs
-    most = max(1, min(columns, 160 // lines))
-    return max(n for n in range(1, most + 1) if columns % n == 0 or n == 1)
+def choose_band(rows: int, row: int) -> int:
+    """How many rows of that many bytes are worked on together, so that they stay in the first cache."""
+    most = max(1, _FIRST_CACHE // row)
+    if rows <= most + most // 2:
+        return rows
+    even = max(n for n in range(1, most + 1) if rows % n == 0)
+    return even if 2 * even >= most else most

@@ -22,11 +22,12 @@ def lower_images(block: Block, kernel: Kernel) -> None:
     """The loops of a group."""
     group = Group(block, kernel)
     group.clear()
+    nests = [_NESTS[nest.kind](group, nest) for nest in group.nests]
 
     def one_block(number: Position) -> None:
         group.begin_block(number)
-        for nest in group.nests:
-            _NESTS[nest.kind](group, nest)
+        for lower in nests:
+            lower()
 
     group.b.loop(0, group.blocks, 1, one_block)
     group.add_lanes()

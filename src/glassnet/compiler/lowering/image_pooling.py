@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from glassnet.compiler.loop_ir import Index, Operand, Position
 from glassnet.compiler.lowering.images import Group, Spot
 from glassnet.compiler.lowering.matrix import split
+from glassnet.compiler.lowering.nest import over
 from glassnet.compiler.passes.image_groups import is_cheap
 from glassnet.compiler.passes.image_nests import Nest
 from glassnet.compiler.passes.image_ops import FROM_IMAGES, WINDOW_PLACE
@@ -14,7 +15,7 @@ from glassnet.compiler.passes.image_ops import FROM_IMAGES, WINDOW_PLACE
 _AT_ONCE = 8  # fine places that are worked on together, where the nest is cheap
 
 
-def lower_map(group: Group, nest: Nest) -> None:
+def lower_map(group: Group, nest: Nest) -> Callable[[], None]:
     """The loops of a nest of elementwise ops and pools: channels, rows, and pieces of a row."""
     b = group.b
     channels, rows, columns = nest.grid
@@ -56,7 +57,7 @@ def lower_map(group: Group, nest: Nest) -> None:
         for node, total in zip(nest.sums, totals, strict=True):
             group.add(node, c, total, whole=True)
 
-    b.loop(0, channels, 1, channel)
+    return lambda: b.loop(0, channels, 1, channel) and None
 
 
 def each_tap(
@@ -69,10 +70,9 @@ def each_tap(
     )
 
 
-def lower_large_pool(group: Group, nest: Nest) -> None:
+def lower_large_pool(group: Group, nest: Nest) -> Callable[[], None]:
     """The largest, its place and the sum of windows too large for registers."""
     b, x = group.b, nest.nodes[0].inputs[0]
-    channels, rows, columns = nest.grid
     down, across = nest.window or (1, 1)
     placed = any(node.op is WINDOW_PLACE for node in nest.nodes)
     place_type = group.vector.of("i64" if group.element == "f64" else "i32")
@@ -94,14 +94,7 @@ def lower_large_pool(group: Group, nest: Nest) -> None:
             made = node.inputs[0] if node.op is FROM_IMAGES else node
             group.store(node, Spot(c, y, x0, {}), found[made.op.name])
 
-    b.loop(
-        0,
-        channels,
-        1,
-        lambda c: (
-            b.loop(0, rows, 1, lambda y: b.loop(0, columns, 1, lambda x0: window(c, y, x0)) and None) and None
-        ),
-    )
+    return lambda: over(b, nest.grid, window)
 
 
 _RESULTS = ("window_max", "window_place", "window_sum")

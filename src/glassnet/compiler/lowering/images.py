@@ -132,7 +132,11 @@ class Group:
 
     def shared(self, nest: Nest, channel: Position) -> Memory:
         """What the nest reads that is the same for all places of a channel."""
-        found: Memory = {}
+        return {node: self.load(node, channel, 0, 0) for node in self.shared_nodes(nest)}
+
+    def shared_nodes(self, nest: Nest) -> list[Node]:
+        """The values that `shared` loads."""
+        found: list[Node] = []
         seen: set[Node] = set()
         pending = [x for node in nest.nodes if node is not nest.anchor for x in node.inputs]
         while pending:
@@ -144,7 +148,7 @@ class Group:
             if node in self.places:
                 one_place = planes(node.shape)[1:] == (1, 1)
             if one_place and node.dtype.kind != "b":
-                found[node] = self.load(node, channel, 0, 0)
+                found.append(node)
             elif node not in self.places and node not in self.plain:
                 pending += node.inputs
         return found

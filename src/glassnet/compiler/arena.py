@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassnet.compiler.loop_language import Index
+from glassnet.compiler.loop_language import Buffer, Index
+from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
 from glassnet.core.dtype import DType, NDArray
 from glassnet.core.shape import Shape
@@ -24,16 +25,22 @@ class Arena:
 
     def view(self, storage: Storage) -> NDArray:
         """The storage's elements as a matrix (lines, length of a line), padding included."""
-        buffer = storage.buffer
+        flat = self.elements(storage.buffer)
+        start = Index.of(storage.offset).constant
+        end = start + (flat.size - start) // storage.line * storage.line
+        return flat[start:end].reshape(-1, storage.line)
+
+    def elements(self, buffer: Buffer) -> NDArray:
+        """The elements of a buffer."""
         assert buffer.size is not None  # buffers of the arena have a size
         dtype = np.dtype(_DTYPES[buffer.element])
-        flat = self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
-        start = Index.of(storage.offset).constant
-        end = start + (buffer.size - start) // storage.line * storage.line
-        return flat[start:end].reshape(-1, storage.line)
+        return self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
 
     def write(self, storage: Storage, array: NDArray) -> None:
         """Copies an array into its storage."""
+        if isinstance(storage, ImageStorage):
+            storage.write(self.elements(storage.buffer), array)
+            return
         matrix = np.asarray(array).reshape(storage.shape)
         lying = matrix.T if storage.transposed or storage.column else matrix
         self.view(storage)[: lying.shape[0], : lying.shape[1]] = lying

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder, Operand, Position
@@ -23,6 +23,7 @@ class Block:
     layout: Layout
     cpu: CPU
     padding: Mapping[str, int]  # to how many elements lines are filled up
+    persistent: set[Buffer] = field(default_factory=set[Buffer])  # memory that may not be lent to others
 
     def view(self, node: Node) -> View:
         """A value of the graph as an array in memory."""

@@ -144,7 +144,7 @@ def _broadcast(block: Block, node: Node) -> None:
 
 
 def _relay(block: Block, node: Node) -> None:
-    copy(block.b, block.view(node.inputs[0]), block.view(node), block.lanes(node))
+    _rearrange(block, block.view(node.inputs[0]), block.view(node), block.lanes(node))
 
 
 def _concatenate(block: Block, node: Node) -> None:

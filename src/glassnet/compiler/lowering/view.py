@@ -30,7 +30,9 @@ class View:
     def of(storage: Storage, shape: Shape, dtype: DType, *, contiguous: bool) -> View:
         """A value of this shape in its storage: without padding, or line by line along the last axis."""
         if storage.transposed:
-            raise UncompilableError("reading a value across its lines is not compiled yet.")
+            if len(shape) != 2:
+                raise UncompilableError("reading a value across its lines is not compiled yet.")
+            return View(storage.buffer, dtype, Index.of(storage.offset), shape, (1, storage.line))
         strides: list[int] = []
         step = 1
         for number, extent in enumerate(reversed(shape)):

@@ -12,7 +12,6 @@ from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
 from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
-from glassnet.compiler.passes.sliding import SLIDING_RULES
 from glassnet.compiler.passes.types import as_dtype
 from glassnet.compiler.passes.vocabulary import ROW_MAX
 from glassnet.core.graph import Graph, Node
@@ -174,7 +173,6 @@ _RULES = {
     "power": (_power,),
     "contract": (_thin_product,),
     **SAMPLING_RULES,
-    **SLIDING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
     "batch_mean": (_identity,),  # of one example: vmap has made a mean of all others

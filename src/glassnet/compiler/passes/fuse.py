@@ -4,6 +4,7 @@
     rows          elementwise nodes and reductions along rows, one row after the other
     columns       a sum over rows, one column vector after the other; elementwise nodes follow on the sums
     block         any other op, on arrays of any rank, with loops of its own
+    images        a group of images, block by block of the batch
 
 A cheap node that is wanted only behind a later anchor (a slope of an activation, a mask, 0.9 m) is computed
 where it is wanted, from what it is made of, instead of being stored.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from glassnet.compiler.passes.image_ops import IMAGES, RESULT
 from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
 from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
@@ -117,8 +119,10 @@ class _Fusion:
         if node in self.inlined or not self.values.is_computed(node):
             return
         needed = {self.home[x] for x in self.leaves(node) if x in self.home}
-        if node.op is TAKEN:
+        if node.op is TAKEN or node.op is RESULT:
             self._join(self.home[node.inputs[0]], node, set(), per_row=False)
+        elif node.op is IMAGES:
+            self._open(Kernel("images", (1, 1), node), node, needed)
         elif is_contraction(node):
             self._open(Kernel("contraction", self.values.space(node), node), node, needed)
         elif self.values.is_column_sum(node):
@@ -191,7 +195,7 @@ class _Fusion:
     def _takes(kernel: Kernel, space: tuple[int, int]) -> bool:
         if kernel.kind == "columns":
             return space == (1, kernel.space[1])
-        return kernel.kind != "block" and kernel.space == space
+        return kernel.kind not in ("block", "images") and kernel.space == space
 
     def _joinable(self, needed: set[Kernel], fits: Callable[[Kernel], bool]) -> Kernel | None:
         """The latest kernel among those needed that fits and that no other needed one must follow."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike, Type
 from glassnet.compiler.passes.fuse import Kernel
+from glassnet.compiler.passes.image_ops import IMAGES, matrices_across
 from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
@@ -124,7 +125,7 @@ def plan_layout(
         )
     )
     for node in stored:
-        if node in same_memory or node in given:
+        if node in same_memory or node in given or node.op is IMAGES:
             continue
         name = f"{node.op.name}_{builder.unique()}"
         layout.storages[node] = storage_for(
@@ -191,7 +192,11 @@ class _Classes:
         for node in values.graph.nodes:
             self._unite_elementwise(node)
         for kernel in kernels:
-            if kernel.per_row or kernel.kind in ("columns", "block"):
+            if kernel.kind == "images" and kernel.anchor:
+                for node in matrices_across(kernel.anchor, kernel.nodes):
+                    self._settle(node, transposed=True)
+        for kernel in kernels:
+            if kernel.per_row or kernel.kind in ("columns", "block", "images"):
                 for node in (*kernel.nodes, *kernel.reads):
                     self._settle(node, transposed=False)
         for node in (*values.graph.inputs, *values.graph.nodes):

@@ -62,7 +62,7 @@ def fold(graph: Graph) -> Graph:
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         values = [known(x) for x in inputs]
-        foldable = node.op.name not in ("constant", "loop")  # a loop has several results
+        foldable = node.op.name not in ("constant", "loop", "images")  # which have several results
         if foldable and inputs and all(value is not None for value in values):
             with np.errstate(all="ignore"):  # log 0 is -inf here as in every engine
                 return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))

@@ -5,6 +5,7 @@
     row      shape (n,), contiguous
     column   shape (..., 1) made one value a row; contiguous like a row
     scalar   shape ()
+    images   shape (batch, channels, ...), with the batch innermost (see `image_layout`)
 
 Reshapes that keep the lines, and those between rows, columns and scalars, are other names of the same memory
 (their `base`).
@@ -12,6 +13,7 @@ Reshapes that keep the lines, and those between rows, columns and scalars, are o
 
 from __future__ import annotations
 
+from glassnet.compiler.passes.image_ops import TO_IMAGES, is_image_result
 from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -46,6 +48,7 @@ class Values:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.inputs = set(graph.inputs)
+        self.entrances = _entrances(graph)
         self._storage: dict[Node, str] = {}
         for node in (*graph.inputs, *graph.nodes):
             if 0 in node.shape:
@@ -61,7 +64,7 @@ class Values:
         }
 
     def storage(self, node: Node) -> str:
-        """ "matrix", "row", "column" or "scalar"."""
+        """ "matrix", "row", "column", "scalar" or "images"."""
         return self._storage[node]
 
     def space(self, node: Node) -> tuple[int, int]:
@@ -77,7 +80,9 @@ class Values:
         return node
 
     def is_view(self, node: Node) -> bool:
-        """True for the reshape that is another name of the memory of its operand."""
+        """True for what is another name of the memory of its operand: most reshapes, an input's entrance."""
+        if node.op is TO_IMAGES:
+            return node.inputs[0] in self.entrances
         if node.op.name != "reshape" or node in self.inputs:
             return False
         x = node.inputs[0]
@@ -144,6 +149,8 @@ class Values:
         return list(found)
 
     def _classify(self, node: Node) -> str:
+        if node in self.entrances or node.op is TO_IMAGES or is_image_result(node):
+            return "images"
         if len(node.shape) < 2:
             return "row" if node.shape else "scalar"
         if node.shape[-1] > 1 or node in self.inputs or node.op.name in ("constant", "one_hot", "relay"):
@@ -159,3 +166,10 @@ class Values:
             return "matrix" if any(self._storage[x] == "matrix" for x in same) else "column"
         reduced = node.op.name == "sum" and node.attributes["axes"] == (1,)
         return "column" if node.op.name == "row_max" or (reduced and len(node.shape) == 2) else "matrix"
+
+
+def _entrances(graph: Graph) -> dict[Node, Node]:
+    """The inputs that are read as images alone, each with the one node that reads it."""
+    consumers = graph.consumers()
+    alone = {x: consumers[x][0] for x in graph.inputs if len(consumers[x]) == 1 and x not in graph.outputs}
+    return {x: node for x, node in alone.items() if node.op is TO_IMAGES}

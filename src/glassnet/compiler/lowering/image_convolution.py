@@ -366,6 +366,7 @@ class _ToInput:
         reached = range(
             max(0, like + left - taps + 1) - like, min(self.y.extents[2], like + wide + left) - like
         )
+
         def tap(i: Position, *sums: Operand) -> Sequence[Operand]:
             row = Index.of(y) + self.low[0] - i
             return b.loop(0, self.outputs, 1, lambda o, *inner: output(o, i, row, inner), sums)
@@ -486,7 +487,9 @@ class _ToKernel:
 
         def kernel(first: Position, rows: int, o: tuple[Position, int], c: tuple[Position, int]) -> None:
             def line(i: Position) -> None:
-                pieces(b, self.kernel[1], tile.taps, lambda j, taps: self._sums(first, rows, o, c, i, (j, taps)))
+                pieces(
+                    b, self.kernel[1], tile.taps, lambda j, taps: self._sums(first, rows, o, c, i, (j, taps))
+                )
 
             b.loop(0, self.kernel[0], 1, line)
 

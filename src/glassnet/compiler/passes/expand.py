@@ -155,15 +155,6 @@ def _identity(node: Node) -> Node:
     return node.inputs[0]
 
 
-def _alone(node: Node) -> Node:
-    # outside a batch the mean over the examples is the example, and there is one
-    return (
-        as_dtype(node.inputs[0], node.dtype, node)
-        if node.op.name == "batch_mean"
-        else number(1.0, node.dtype)
-    )
-
-
 _RULES = {
     "softmax": (_softmax,),
     "softmax_cross_entropy": (_cross_entropy,),
@@ -180,6 +171,4 @@ _RULES = {
     "variable": (_identity,),
     "stop_gradient": (_identity,),
     "positive": (_identity,),
-    "batch_mean": (_alone,),
-    "batch_size": (_alone,),
 }

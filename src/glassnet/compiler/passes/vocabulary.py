@@ -50,7 +50,7 @@ def _rearranged_value(xp: Any, x: Any, *, inner: Shape, axes: tuple[int, ...], s
 
 
 # Elements in another order: axes split into `inner`, these in the order `axes`, neighbours taken together.
-REARRANGED = _op("rearranged", _rearranged_value, lambda x, *, inner, axes, shape: (shape, x.dtype))
+REARRANGED = compiler_op("rearranged", _rearranged_value, lambda x, *, inner, axes, shape: (shape, x.dtype))
 
 
 def _elementwise(name: str, value: Callable[..., Any]) -> Op:

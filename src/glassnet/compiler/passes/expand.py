@@ -146,8 +146,11 @@ def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
     return x if shape == x.shape else make("reshape", x, shape=shape, like=like)
 
 
-def _one(node: Node) -> Node:
-    return number(1.0, node.dtype)  # one example alone
+def _alone(node: Node) -> Node:
+    # outside a batch the mean over the examples is the example, and there is one
+    if node.op.name == "batch_size":
+        return number(1.0, node.dtype)
+    return as_dtype(node.inputs[0], node.dtype, node)
 
 
 def _identity(node: Node) -> Node:
@@ -166,8 +169,8 @@ _RULES = {
     **SAMPLING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
-    "batch_mean": (_identity,),  # of one example: vmap has made a mean of all others
-    "batch_size": (_one,),
+    "batch_mean": (_alone,),
+    "batch_size": (_alone,),
     "variable": (_identity,),
     "stop_gradient": (_identity,),
     "positive": (_identity,),

@@ -28,6 +28,7 @@ from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
 from glassnet.compiler.passes.vocabulary import LOOP
+from glassnet.compiler.stages import loops_of, stage
 from glassnet.core.graph import Graph, Node
 
 
@@ -78,6 +79,10 @@ class Plan:
 
     def lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         """Emits the loops of one kernel."""
+        with loops_of(kernel, b):
+            self._lower_kernel(b, kernel, cpu)
+
+    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -112,15 +117,23 @@ def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
     graph = _expanded(graph)
     refuse_uncompiled(graph)
-    return lift_constants(_flattened(simplify(tidy_loops(graph))))
+    return stage("constants", lift_constants, _flattened(_tidied(graph)))
 
 
 def _expanded(graph: Graph) -> Graph:
-    return simplify(expand(agree(split_loops(graph, _expanded))))
+    graph = stage("scans", split_loops, graph, _expanded)
+    graph = stage("types", agree, graph)
+    graph = stage("expand", expand, graph)
+    return stage("simplify", simplify, graph)
+
+
+def _tidied(graph: Graph) -> Graph:
+    return stage("simplify", simplify, stage("loops", tidy_loops, graph))
 
 
 def _flattened(graph: Graph) -> Graph:
-    return simplify(flatten(map_bodies(graph, lambda body: _flattened(simplify(tidy_loops(body))))))
+    graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
+    return stage("simplify", simplify, stage("flatten", flatten, graph))
 
 
 def plan_graph(
@@ -150,15 +163,17 @@ def plan_prepared(
         values = Values(graph)
         same_memory, stuck = _same_memory(graph, values, overwrites)
         outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
-        kernels, conflicts = fuse(graph, values, same_memory)
+        kernels, conflicts = stage("fuse", fuse, graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
         stuck += displaced
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break
-        graph = relay(graph, unfit, stuck)
+        graph = stage("relay", relay, graph, unfit, stuck)
     plain = [graph.inputs[i] for i in fixed]
-    layout = plan_layout(kernels, values, b, padding, plain, same_memory, {**given, **outputs})
+    layout = stage(
+        "layout", plan_layout, kernels, values, b, padding, plain, same_memory, {**given, **outputs}
+    )
     return Plan(graph, values, layout, padding)
 
 

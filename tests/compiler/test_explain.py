@@ -63,9 +63,8 @@ def test_a_pass_tells_what_it_changed(report: Any) -> None:
     assert report["expand"].change == "7 -> 13 nodes: softmax -> multiply"
     assert report["simplify"].change == "13 -> 11 nodes: multiply -> tanh"
     assert report["fuse"].change == "11 nodes in 2 kernels"
-    twice = gn.compile(lambda x: gnp.tanh(x) + gnp.tanh(x) * (2.0 - 1.0 + gnp.zeros(()))).explain(X)
-    assert "equal nodes merged" in twice["simplify"].change
-    assert "folded to a constant" in twice["expand"].change + twice["simplify"].change
+    twice = gn.compile(lambda x: gnp.tanh(x) / gnp.tanh(x)).explain(X)
+    assert twice["simplify"].change == "4 -> 3 nodes: equal nodes merged"
 
 
 def test_text_and_summary_hold_every_stage(report: Any) -> None:

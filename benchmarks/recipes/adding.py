@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 TARGET = 0.01  # who always answers 1, the mean of the sum, is at 1/6
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.data import load_digits
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # rows down, columns to the right
 

@@ -9,12 +9,12 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.data import Standardizer
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 FOLDS = 5
 SOLVERS = ("lbfgs", "adam")  # of scikit-learn

@@ -50,12 +50,25 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Callable[..., Any]]] = {
 
 UNARY = {
     **dict.fromkeys(("abs", "exp", "expm1", "log", "log1p", "negative", "relu", "sigmoid", "sign")),
-    **dict.fromkeys(("softplus", "sqrt", "square", "tanh")),
+    **dict.fromkeys(("softplus", "sqrt", "square", "tanh", "erf", "erfc", "floor", "ceil", "trunc", "rint")),
+    **dict.fromkeys(("exp2", "log2", "log10", "cosh", "sinh", "arcsinh", "arccosh", "arctanh", "softsign")),
+    **dict.fromkeys(("deg2rad", "rad2deg", "positive", "reciprocal")),
+    "clip": lambda x: gnp.clip(x, -1.0, 2.0),
+    "round": lambda x: gnp.round(gnp.where(abs(x) < 1e20, x, 1.0), 1),
+    **{
+        name: lambda x, name=name: gnp.where(OPS[name](x), 1.0, 2.0)
+        for name in ("isnan", "isinf", "isfinite", "signbit", "logical_not")
+    },
+    "invert": lambda x: gnp.where(~(x > 0), 1.0, 2.0),
     "cos": lambda x: gnp.cos(gnp.where(abs(x) > 1.6e6, x * 0.0, x)),
     "sin": lambda x: gnp.sin(gnp.where(abs(x) > 1.6e6, x * 0.0, x)),
     "leaky_relu": lambda x: gnp.leaky_relu(x, slope=0.1),
 }
-ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+ARITHMETIC = (
+    *("add", "subtract", "multiply", "divide", "maximum", "minimum", "copysign", "fmax", "fmin", "hypot"),
+    *("logaddexp", "logaddexp2", "heaviside"),
+)
+LOGIC = ("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor")
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 
 
@@ -64,14 +77,16 @@ def example(name: str) -> tuple[tuple[Any, ...], Callable[..., Any]]:
     if name in EXAMPLES:
         return EXAMPLES[name]
     op = OPS[name]
-    if name not in LOWERINGS or name in ("cast", "convert"):
+    if name not in (*UNARY, *ARITHMETIC, *COMPARISONS):
         case = applications(name)[0]
         return case.inputs, lambda *inputs: op(*inputs, **case.attributes)
     count = 2 if name in (*ARITHMETIC, *COMPARISONS) else 1
     rng = np.random.default_rng(1)
     ranges = op.samples or ((-3.0, 3.0),) * count
-    arguments = tuple(rng.uniform(low, high, (5, 7)) for low, high in ranges)
-    return arguments, (lambda x, y: gnp.where(op(x, y), x, 7.0)) if name in COMPARISONS else op
+    arguments = tuple(rng.uniform(low, high, (5, 7)) for low, high in ranges[:count])
+    if name in COMPARISONS:
+        return arguments, lambda x, y: gnp.where(op(x, y), x, 7.0)
+    return arguments, UNARY.get(name) or op
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
@@ -123,7 +138,8 @@ def all_of(x: Any, y: Any) -> dict[str, Any]:
     """Every elementwise op of one and of two arguments, by name."""
     unary = {name: (op or OPS[name])(x) for name, op in UNARY.items()}
     binary = {name: OPS[name](x, y) for name in ARITHMETIC}
-    return unary | binary | {name: gnp.where(OPS[name](x, y), x, 7.0) for name in COMPARISONS}
+    logic = {name: gnp.where(OPS[name](x > 0, y < 1), x, 7.0) for name in LOGIC}
+    return unary | binary | logic | {name: gnp.where(OPS[name](x, y), x, 7.0) for name in COMPARISONS}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -136,7 +152,7 @@ def test_elementwise_ops_agree_at_special_and_random_values(cpu, dtype):
     with np.errstate(all="ignore"):
         names = list(all_of(x[:1], y[:1]))
         expected = interpret(graph, [x, y])
-    covered = UNARY.keys() | {*ARITHMETIC, *COMPARISONS}
+    covered = UNARY.keys() | {*ARITHMETIC, *COMPARISONS, *LOGIC}
     assert covered >= LOWERINGS.keys() - {"where", "broadcast_to", "cast", "convert", *VOCABULARY}
     # the interpreter's sums of rounded functions are no better than this; denormal numbers count as zero
     relative, smallest = (2e-6, 1e-37) if dtype == np.float32 else (1e-13, 1e-307)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from glassnet.compiler import jit
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.loop_ir import Builder, verify
-from glassnet.compiler.lowering import exponential
+from glassnet.compiler.lowering import exponential, special, trigonometric
 
 DTYPES = {"f32": np.float32, "f64": np.float64}
 TOLERANCE = {"f32": 3e-7, "f64": 4e-15}
@@ -23,6 +24,16 @@ EXACT = {
     "tanh": mpmath.tanh,
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "exp2": lambda x: mpmath.mpf(2) ** x,
+    "erf": mpmath.erf,
+    "erfc": mpmath.erfc,
+    "cos": mpmath.cos,
+    "sin": mpmath.sin,
+}
+# Those that the compiler knows as ops alone: a function of the builder and the numbers.
+OPS = {
+    **{name: special.LOWERINGS[name] for name in ("erf", "erfc")},
+    **{name: trigonometric.LOWERINGS[name] for name in ("cos", "sin")},
 }
 INF, NAN = np.inf, np.nan
 SPECIAL = {  # arguments and values
@@ -33,6 +44,11 @@ SPECIAL = {  # arguments and values
     "tanh": ((0, -0.0, INF, -INF, NAN, 1e4, -1e4), (0, -0.0, 1, -1, NAN, 1, -1)),
     "sigmoid": ((0, INF, -INF, NAN, 1e4, -1e4), (0.5, 1, 0, NAN, 1, 0)),
     "softplus": ((INF, -INF, NAN, 1e4, -1e4), (INF, 0, NAN, 1e4, 0)),
+    "exp2": ((0, -0.0, 3, -2, INF, -INF, NAN, 1e4, -1e4), (1, 1, 8, 0.25, INF, 0, NAN, INF, 0)),
+    "erf": ((0, -0.0, INF, -INF, NAN, 1e4, -1e4), (0, -0.0, 1, -1, NAN, 1, -1)),
+    "erfc": ((0, INF, -INF, NAN, 1e4, -1e4), (1, 0, 2, NAN, 0, 2)),
+    "cos": ((0, -0.0, INF, NAN, 2e6, -1e30), (1, 1, NAN, NAN, NAN, NAN)),
+    "sin": ((0, -0.0, INF, NAN, 2e6, -1e30), (0, -0.0, NAN, NAN, NAN, NAN)),
 }
 
 
@@ -40,7 +56,7 @@ def apply(name: str, x: np.ndarray, cpu: CPU, lanes: int) -> np.ndarray:
     """The compiled function of every element; x has whole vectors."""
     b, element = Builder(name), "f32" if x.dtype == np.float32 else "f64"
     source, target = (b.buffer(which, element, x.size, kind="argument") for which in ("x", "y"))
-    function = getattr(exponential, name)
+    function = functools.partial(_call, name)
     b.loop(0, x.size, lanes, lambda i: b.store(target, i, function(b, b.load(source, i, lanes))))
     verify(b.finish())
     y = np.empty_like(x)
@@ -48,11 +64,16 @@ def apply(name: str, x: np.ndarray, cpu: CPU, lanes: int) -> np.ndarray:
     return y
 
 
+def _call(name: str, b: Builder, x: Any) -> Any:
+    return OPS[name](b, None, x) if name in OPS else getattr(exponential, name)(b, x)
+
+
 @functools.cache
 def sample(name: str, element: str) -> tuple[np.ndarray, list[mpmath.mpf]]:
     """512 arguments with normal values, near 0, near 1 and over the whole range; and the exact values."""
     rng = np.random.default_rng(0)
     widest = 87.0 if element == "f32" else 707.0
+    widest = {"exp2": widest / 0.7, "erfc": 0.85 * widest**0.5, "cos": 1.6e6, "sin": 1.6e6}.get(name, widest)
     near_zero = rng.choice([-1, 1], 128) * np.exp(rng.uniform(-40, 0, 128))
     if name == "log":
         pieces = [np.exp(rng.uniform(-widest, widest, 256)), 1 + near_zero / 2, rng.uniform(0.3, 3, 128)]
@@ -63,7 +84,7 @@ def sample(name: str, element: str) -> tuple[np.ndarray, list[mpmath.mpf]]:
             rng.uniform(-widest, widest, 128),
             near_zero,
             rng.uniform(-2, 2, 128),
-            rng.uniform(-20, 20, 128),
+            rng.uniform(-20, 20, 128) * min(1, widest / 20),
         ]
     x = np.concatenate(pieces).astype(DTYPES[element])
     x = x[x != 1] if name == "log" else x
@@ -90,7 +111,7 @@ def test_special_values(cpu, name, element):
     y = apply(name, x, cpu, cpu.lanes(element))
     np.testing.assert_array_equal(y, expected)
     zeros = expected == 0
-    if name in ("log1p", "tanh"):
+    if name in ("log1p", "tanh", "erf", "sin"):
         np.testing.assert_array_equal(np.signbit(y[zeros]), np.signbit(expected[zeros]))
 
 

@@ -220,19 +220,26 @@ class EpochProgram:
         b.loop(0, self.step.batch_size, 1, row)
 
     def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: Position) -> None:
+        """Copies a row of the data, of any rank: the lines of an example lie one behind the other."""
         if target.shape[0] == 1 and self.step.batch_size > 1:
             b.store(target.buffer, r, b.load(source, row))  # one label a row
             return
         lanes, columns = self._cpu.lanes(source.element), target.shape[1]
+        lines = target.shape[0] // self.step.batch_size
 
-        def piece(j: Position, valid: int) -> None:
-            loaded = b.load(source, row * columns + j, lanes, mask=None if valid == lanes else valid)
-            b.store(target.buffer, target.index(r, j), loaded)
+        def line(i: Position) -> None:
+            begin, into = (row * lines + i) * columns, r * lines + i
 
-        whole = columns // lanes * lanes
-        b.loop(0, whole, lanes, lambda j: piece(j, lanes))
-        if whole < columns:
-            piece(whole, columns - whole)
+            def piece(j: Position, valid: int) -> None:
+                loaded = b.load(source, begin + j, lanes, mask=None if valid == lanes else valid)
+                b.store(target.buffer, target.index(into, j), loaded)
+
+            whole = columns // lanes * lanes
+            b.loop(0, whole, lanes, lambda j: piece(j, lanes))
+            if whole < columns:
+                piece(whole, columns - whole)
+
+        b.loop(0, lines, 1, line)
 
 
 def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[NativeFunction, EpochMemory]:

@@ -22,6 +22,8 @@ from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.rearrange import rearrange
+from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.types import agree
@@ -128,12 +130,17 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _tidied(graph: Graph) -> Graph:
-    return stage("simplify", simplify, stage("loops", tidy_loops, graph))
+    if any(node.op is LOOP for node in graph.nodes):
+        graph = stage("loops", tidy_loops, graph)
+        graph = stage("bodies", map_bodies, graph, simplify)
+        graph = stage("recall", recall, stage("simplify", simplify, graph))
+    return stage("simplify", simplify, graph)
 
 
 def _flattened(graph: Graph) -> Graph:
     graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
-    return stage("simplify", simplify, stage("flatten", flatten, graph))
+    graph = stage("simplify", simplify, stage("flatten", flatten, graph))
+    return stage("rearrange", rearrange, graph)
 
 
 def plan_graph(

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import glassnet.numpy as gnp
-from glassnet.core.dtype import DType
+from glassnet.core.dtype import DType, NDArray
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
 from glassnet.core.tree import flatten, tree_map
-from glassnet.errors import ConfigurationError
+from glassnet.errors import ConfigurationError, DataError
 from glassnet.losses import Loss, max_norm
-from glassnet.nn import Layer, Parameters, Run, Sequential
+from glassnet.nn import Embedding, Layer, Parameters, Run, Sequential
 from glassnet.nn.activations import ACTIVATIONS, resolve
 from glassnet.transforms.batch import vmap
 
@@ -110,6 +110,17 @@ class Composition:
                     "them to a layer that has."
                 )
         return parameters, self.network.init_statistics(input_shape, dtype)
+
+    def check_rows(self, X: NDArray, name: str = "X") -> None:
+        """DataError where the first layer looks its input up in a table that has not all of it."""
+        first: Layer = self.network
+        while isinstance(first, Sequential):
+            first = first.layers[0]
+        if isinstance(first, Embedding):
+            try:
+                first.check(X)
+            except DataError as error:
+                raise DataError(f"{name} does not suit {self.names[0]}: {error}") from None
 
     # -- one example
 

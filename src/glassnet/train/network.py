@@ -95,8 +95,9 @@ class Network(NetworkState):
         `optimizer` is a name, an Optimizer (chained, clipped, with a schedule as its rate), or a method for
         full batches such as LBFGS(), of which an epoch is one iteration; its state starts afresh with every
         fit. `sample_weight` (rows,) and `class_weight` (a dict, or "balanced") weigh the divergences; the
-        loss is their weighted mean. `validation_fraction` sets rows aside, `validation_data` (X, y) brings
-        its own. `metrics` are measured after every epoch on the training and the validation rows.
+        loss is their weighted mean (or sum). `validation_fraction` sets rows aside, `validation_data` (X, y)
+        brings its own. `metrics` are measured after every epoch on the training rows, unless a source gives
+        them, and on the validation rows.
         `stopping` is a rule or several: EarlyStopping, Convergence, TimeLimit. `progress` is None (a bar on a
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
@@ -118,7 +119,7 @@ class Network(NetworkState):
         chosen = resolve_optimizer(optimizer)
         if steps_per_event is not None:
             require_whole("fit", "steps_per_event", steps_per_event, 1)
-        measured = [resolve_metric(metric, self._task) for metric in metrics]
+        measured = self._metrics("fit", metrics)
         rows: Rows | None = None
         held_out: Rows | None = None
         if isinstance(X, Source):
@@ -234,7 +235,7 @@ class Network(NetworkState):
         """
         if metrics is None:
             metrics = ("accuracy",) if self._task == "classification" else ("r2", "mean_absolute_error")
-        measured = [resolve_metric(metric, self._task) for metric in metrics]
+        measured = self._metrics("evaluate", metrics)
         rows = self._read(X, y, sample_weight)
         return self._evaluator.figures(
             self._model, rows.x, rows.target, self._encoding, measured, rows.weight
@@ -332,6 +333,11 @@ class Network(NetworkState):
     @property
     def _task(self) -> Task:
         return "classification" if self.loss.task == "classification" else "regression"
+
+    def _metrics(self, owner: str, given: Any) -> list[Metric]:
+        if not isinstance(given, (list, tuple)):
+            raise ConfigurationError(f'{owner} got metrics={given!r}; it takes a list, such as ["accuracy"].')
+        return [resolve_metric(metric, self._task) for metric in given]
 
     def _streamed(
         self,

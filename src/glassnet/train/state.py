@@ -182,6 +182,7 @@ class NetworkState:
     def _accept(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Rows:
         """Rows to train on; input shape and classes are learnt if all is good."""
         rows = as_rows(X, self.dtype)
+        self._composition.check_rows(rows)
         if y is None:
             raise ConfigurationError("fit got X and no y; give the targets, or a source that holds both.")
         encoding, target = self._encoding_for(as_targets(y, len(rows)), rows.shape[1:])
@@ -202,6 +203,7 @@ class NetworkState:
         self._require_built()
         rows = as_rows(X, self.dtype, name)
         self._require_shape(rows.shape[1:], name)
+        self._composition.check_rows(rows, name)
         return rows
 
     @property

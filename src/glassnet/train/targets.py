@@ -69,7 +69,7 @@ def as_targets(y: Any, rows: int, name: str = "y") -> NDArray:
     """y as an array with one entry (or row) for each of `rows`, whose labels are all of one kind."""
     raw = _as_array(y, name)
     if raw.ndim == 0 or len(raw) != rows:
-        got = f"has {len(raw)} rows" if raw.ndim else "is a single value"
+        got = f"has {len(raw)} row{'s' if len(raw) != 1 else ''}" if raw.ndim else "is a single value"
         raise ShapeError(f"{name} {got} and X has {rows}; it takes one value (or row) for each row of X.")
     return _of_one_kind(raw, name) if raw.dtype.kind == "O" else raw
 
@@ -108,12 +108,15 @@ class Encoding:
     def __post_init__(self) -> None:
         if self.classes is None or len(self.classes) == self.class_count:
             return
-        listed = f"Network got classes of {len(self.classes)} labels"
+        listed = f"Network got classes={self.classes.tolist()}"
         if not self.class_count:
             raise ConfigurationError(
                 f"{listed}, but the outputs of {self.loss.name} do not choose one of several; leave them out."
             )
-        raise ConfigurationError(f"{listed}, but the network tells {self.class_count} apart.")
+        raise ConfigurationError(
+            f"{listed}, but the network tells {self.class_count} apart; list as many, or give the last layer "
+            "as many outputs."
+        )
 
     @property
     def takes_labels(self) -> bool:
@@ -141,10 +144,10 @@ class Encoding:
                 return indices
             values = indices.astype(self.dtype)[..., None]
             return 2 * values - 1 if self.loss.targets == "signs" else values
+        column = y.ndim == self.label_rank and self.output_shape[-1:] == (1,)
+        self._require_shape(y[..., None] if column else y, (len(y), *self.output_shape), name)
         values = as_numbers(y, self.dtype, name)
-        if values.ndim == self.label_rank and self.output_shape[-1:] == (1,):
-            values = values[..., None]
-        self._require_shape(values, (len(y), *self.output_shape), name)
+        values = values[..., None] if column else values
         self._check_range(values, name)
         return values
 
@@ -216,7 +219,8 @@ class Encoding:
         elif self.classes is not None:
             mends += f" or labels of shape {expected[: self.label_rank]}"
         hint = ""
-        if values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
+        labels = self.class_count and self.takes_labels
+        if labels and values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
             hint = f"; {name} looks one-hot: the labels are {name}.argmax(axis=-1)"
         elif len(self.output_shape) > 1 and values.ndim < len(expected):
             hint = "; for one output a row put Flatten() or a global pooling before the last layer"
@@ -271,7 +275,9 @@ _RANGES = {
 
 
 def _is_one_hot(values: NDArray) -> bool:
-    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all())
+    return values.dtype.kind in "fiub" and bool(
+        np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all()
+    )
 
 
 def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:

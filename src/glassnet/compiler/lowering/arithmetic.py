@@ -78,6 +78,7 @@ LOWERINGS = {
     "divide": _divide,
     "negative": _negative,
     "sqrt": lambda b, node, x: b.sqrt(x),
+    "copysign": lambda b, node, x, y: b.copysign(x, y),
     "abs": _abs,
     "sign": _sign,
     "maximum": _maximum,

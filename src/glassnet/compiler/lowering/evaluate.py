@@ -17,6 +17,8 @@ from glassnet.compiler.lowering import (
     comparison,
     conversion,
     exponential,
+    rounding,
+    special,
     trigonometric,
 )
 from glassnet.compiler.passes.fuse import Kernel
@@ -38,6 +40,7 @@ LOWERINGS: dict[str, Lowering] = {
     **comparison.LOWERINGS,
     **activation.LOWERINGS,
     "exp": _unary(exponential.exp),
+    "exp2": _unary(exponential.exp2),
     "expm1": _unary(exponential.expm1),
     "log": _unary(exponential.log),
     "log1p": _unary(exponential.log1p),
@@ -45,6 +48,8 @@ LOWERINGS: dict[str, Lowering] = {
     "softplus": _unary(exponential.softplus),
     "tanh": _unary(exponential.tanh),
     **trigonometric.LOWERINGS,
+    **rounding.LOWERINGS,
+    **special.LOWERINGS,
     "high_word": lambda b, node, x: b.lshr(x, 32),
     "broadcast_to": lambda b, node, x: x,
     "cast": conversion.convert,

@@ -108,9 +108,24 @@ _FORMATS = {
 
 def exp(b: Builder, x: Value) -> Value:
     """e^x: infinite above the range of the format, zero below it."""
-    form, element = _FORMATS[x.type.element], x.type.element
+    form = _FORMATS[x.type.element]
     low, high = form.exp_range
-    e, bits = _reduced_expm1(b, b.minimum(high, b.maximum(low, x)), 2 * form.bias)
+    return _scaled(b, *_reduced_expm1(b, b.minimum(high, b.maximum(low, x)), 2 * form.bias))
+
+
+def exp2(b: Builder, x: Value) -> Value:
+    """2^x: infinite above the range of the format, zero below it."""
+    form = _FORMATS[x.type.element]
+    low, high = (math.ceil(bound / math.log(2)) for bound in form.exp_range)
+    x = b.minimum(float(high), b.maximum(float(low), x))
+    rounded = b.add(x, form.rounding + 2 * form.bias)
+    r = b.mul(b.sub(x, b.sub(rounded, form.rounding + 2 * form.bias)), math.log(2))
+    return _scaled(b, _expm1_series(b, r, form.expm1, r), b.bitcast(rounded, form.integer))
+
+
+def _scaled(b: Builder, e: Value, bits: Value) -> Value:
+    """(e + 1) 2^n, the low bits of the integer being n + 2 bias."""
+    form, element = _FORMATS[e.type.element], e.type.element
     # 2^n in two factors, because n goes beyond the exponents of the format at both ends
     half = b.lshr(bits, 1)
     first = b.bitcast(b.shl(half, form.mantissa_bits), element)
@@ -173,7 +188,7 @@ def softplus(b: Builder, x: Value) -> Value:
     return b.add(b.maximum(0.0, x), _log1p_inside(b, exp(b, b.neg(b.abs(x)))))
 
 
-def _polynomial(b: Builder, x: Value, coefficients: Sequence[float]) -> Value:
+def polynomial(b: Builder, x: Value, coefficients: Sequence[float]) -> Value:
     """Horner's rule; coefficients from the lowest power, at least two."""
     *rest, second, highest = coefficients
     total = b.fma(x, highest, second)
@@ -232,7 +247,7 @@ def _log_near_one(b: Builder, f: Value, shifted: Value) -> Value:
     s = b.div(f, b.add(f, 2.0))
     z = b.mul(s, s)
     half_square = b.mul(b.mul(f, 0.5), f)
-    series = b.fma(z, _polynomial(b, z, form.atanh), half_square)
+    series = b.fma(z, polynomial(b, z, form.atanh), half_square)
     correction = b.fma(s, series, b.mul(k, form.ln2_low))
     return b.fma(k, form.ln2_high, b.sub(f, b.sub(half_square, correction)))
 

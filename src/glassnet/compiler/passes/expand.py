@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from glassnet.compiler.passes.functions import FUNCTION_RULES
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
 from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
@@ -144,6 +145,7 @@ _RULES = {
     "square": (_square,),
     "power": (_power,),
     "contract": (_thin_product,),
+    **FUNCTION_RULES,
     **SAMPLING_RULES,
     **SLIDING_RULES,
     "getitem": (canonical_getitem,),

@@ -20,10 +20,10 @@ from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset(
+COSTLY = frozenset(
     {
-        *("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
-        *("cosine_of_turns", "sine_of_turns"),
+        *("exp", "exp2", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
+        *("cosine_of_turns", "sine_of_turns", "cos", "sin", "erf", "erfc"),
     }
 )
 
@@ -82,7 +82,7 @@ class _Fusion:
                 continue
             readers = self.consumers[node]
             mask = node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers)
-            cheap = node.op.name not in _COSTLY and node.shape
+            cheap = node.op.name not in COSTLY and node.shape
             if mask or (
                 cheap
                 and all(

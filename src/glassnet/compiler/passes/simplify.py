@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.compiler.passes.rewrite import STACKS, Rule, apply_rules, known, make, number, uniform
-from glassnet.compiler.passes.slices import SLICE_RULES
+from glassnet.compiler.passes.slices import SLICE_RULES, sum_of_parts
 from glassnet.compiler.stages import count
 from glassnet.core.graph import Graph, Node
 from glassnet.core.trace import constant
@@ -30,14 +30,7 @@ def merge_equal(graph: Graph) -> Graph:
     first: dict[Hashable, Node] = {}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.op.name == "constant":
-            key: Hashable = ("constant", node.dtype, node.shape, node.value.tobytes())
-        else:
-            key = (
-                node.op.name,
-                inputs,
-                tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())),
-            )
+        key = key_of(node, inputs)
         if key in first:
             count("equal nodes merged")
         else:
@@ -50,6 +43,15 @@ def merge_equal(graph: Graph) -> Graph:
         return first[key]
 
     return graph.map_nodes(rewrite)
+
+
+def key_of(node: Node, inputs: tuple[Node, ...]) -> Hashable:
+    """What two nodes share exactly where they compute the same of the same; an input equals itself alone."""
+    if node.op.name == "constant":
+        return ("constant", node.dtype, node.shape, node.value.tobytes())
+    if node.op.name == "input":
+        return node
+    return (node.op.name, inputs, tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())))
 
 
 def _frozen(value: Any) -> Hashable:
@@ -88,7 +90,7 @@ def _add(node: Node) -> Node | None:
         return _same(x, node)
     if y.op.name == "negative":  # x + (-y) -> x - y
         return make("subtract", x, y.inputs[0], like=node)
-    return None
+    return sum_of_parts(node)
 
 
 def _subtract(node: Node) -> Node | None:

@@ -25,6 +25,7 @@ from glassnet.transforms.tracing import argument_names, trace
 
 ENGINES = ("auto", "compiled", "interpreter")
 _ASKED_FOR = "asked for"
+_EXPLAIN = ".explain"  # a part of the compiler that is loaded only where somebody looks on
 _USER = 5  # the user's frame, seen from where the warning is given
 _said: set[str] = set()
 
@@ -39,9 +40,9 @@ class FallbackWarning(UserWarning):
 
 
 @cache
-def _compiler() -> ModuleType:
+def _compiler(part: str = "") -> ModuleType:
     # The one place that loads the compiler, when something is first compiled: a quarter of all modules.
-    return import_module("glassnet.compiler")
+    return import_module(f"glassnet.compiler{part}")
 
 
 def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
@@ -74,7 +75,7 @@ def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> lis
 
 def explain_step(step: StepGraph, gathered_once: bool) -> ProgramReport:
     """The stages of the compiler from a training step to native epochs; all rows in one batch if `once`."""
-    return _compiler().explain_epoch(step, gathered_once)
+    return _compiler(_EXPLAIN).explain_epoch(step, gathered_once)
 
 
 def compile(f: Callable[..., Any], engine: str = "auto") -> CompiledFunction:
@@ -120,7 +121,7 @@ class CompiledFunction:
         >>> print(report["simplify"].change)
         5 -> 1 nodes: multiply -> input, add -> input
         """
-        return _compiler().explain_graph(self._program(args, kwargs)[0].graph)
+        return _compiler(_EXPLAIN).explain_graph(self._program(args, kwargs)[0].graph)
 
     def _program(self, args: Any, kwargs: Any) -> tuple[_Program, list[Any]]:
         leaves, structure = flatten([list(args), kwargs])
@@ -174,7 +175,7 @@ def _numbers(leaf: Any) -> NDArray:
 def _choose_for(
     graph: Graph, engine: str, what: str, user: int
 ) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
-    _dump(engine, lambda: _compiler().explain_graph(graph))
+    _dump(engine, lambda: _compiler(_EXPLAIN).explain_graph(graph))
     return _choose(
         engine, lambda: _compiler().compile_graph(graph), lambda: partial(interpret, graph), what, user
     )

@@ -1,7 +1,6 @@
 """The compiler: graph, loop language, LLVM IR text, native code."""
 
 from glassnet.compiler.epoch import CompiledRunner
-from glassnet.compiler.explain import explain_epoch, explain_graph
 from glassnet.compiler.function import compile_graph
 
-__all__ = ["CompiledRunner", "compile_graph", "explain_epoch", "explain_graph"]
+__all__ = ["CompiledRunner", "compile_graph"]

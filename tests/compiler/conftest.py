@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +24,7 @@ from glassnet.optim import SGD
 from glassnet.train.composition import Composition
 from glassnet.train.program import build_step
 from glassnet.train.setting import Setting
+from tests.compiler import guarded
 
 
 def _cpus() -> list[CPU]:
@@ -132,38 +131,13 @@ def training() -> Callable[..., Training]:
     return _training
 
 
-def _guarded(size: int) -> np.ndarray:
-    """`size` bytes that end where a page begins that must not be touched; another lies before them."""
-    page = mmap.PAGESIZE
-    inner = -(-size // page) * page
-    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    whole = np.frombuffer(pages, np.uint8)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for forbidden in (0, page + inner):
-        address = ctypes.c_void_p(whole.ctypes.data + forbidden)
-        assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
-    return whole[page + inner - size : page + inner]
-
-
-def _guarded_copy(array: np.ndarray) -> np.ndarray:
-    copy = _guarded(array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-class _GuardedArena(Arena):
-    def __init__(self, size: int) -> None:
-        self._bytes = _guarded(size)
-        self.address = self._bytes.ctypes.data
-
-
 @pytest.fixture(scope="session")
 def guarded_copy() -> Callable[[np.ndarray], np.ndarray]:
     """Copies an array to memory between pages that must not be touched."""
-    return _guarded_copy
+    return guarded.guarded_copy
 
 
 @pytest.fixture(scope="session")
 def guarded_arena() -> type[Arena]:
     """An arena between pages that must not be touched."""
-    return _GuardedArena
+    return guarded.GuardedArena

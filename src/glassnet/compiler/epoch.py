@@ -39,6 +39,7 @@ from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
+from glassnet.compiler.stages import stage
 from glassnet.core.dtype import NDArray
 from glassnet.core.shape import size_of
 from glassnet.core.step import StepGraph, TrainingData
@@ -118,9 +119,9 @@ class EpochProgram:
         self.count, self.rate = storages[-2:]
         self.loss = self.plan.storage(self.plan.graph.outputs[0])
         self.total = b.buffer("total", "f64", 1)
-        lifetimes = self._write(b)
-        arena_size = finish_memory(b, lifetimes)
-        self.loops: Function = forward(b.finish(b.load(self.total, 0)), lifetimes)
+        lifetimes = stage("lower", self._write, b)
+        arena_size = stage("memory", finish_memory, b, lifetimes)
+        self.loops: Function = stage("forwarding", forward, b.finish(b.load(self.total, 0)), lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
         self.memory = EpochMemory(arena_size, storages[: step.carried], self.count, constants)
 

@@ -14,6 +14,7 @@ from glassnet.compiler.jit import compile_function
 from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.program import finish_memory, plan_graph
+from glassnet.compiler.stages import stage
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.errors import ShapeError, UncompilableError
@@ -27,10 +28,11 @@ class CompiledGraph:
         cpu = cpu or host_cpu()
         b = Builder("graph")
         self._plan = plan_graph(graph, b, cpu)
-        lifetimes = self._plan.lower(b, cpu)
-        size = finish_memory(b, lifetimes)
-        self.loops = forward(b.finish(), lifetimes)
+        lifetimes = stage("lower", self._plan.lower, b, cpu)
+        size = stage("memory", finish_memory, b, lifetimes)
+        self.loops = stage("forwarding", forward, b.finish(), lifetimes)
         self._native = compile_function(self.loops, cpu)
+        self.from_cache = self._native.from_cache
         self._arena = Arena(size)
         for node in self._plan.constants:
             self._arena.write(self._plan.storage(node), node.value)

@@ -123,6 +123,11 @@ class Builder:
         """The buffers so far."""
         return tuple(self._buffers)
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The numbers of the last value and of the last loop so far."""
+        return self._count, self._loops
+
     def unique(self) -> int:
         """A number that no value or buffer of this function has been named by."""
         self._count += 1

@@ -7,7 +7,7 @@ inside the body that makes it. Loops carry values from one trip to the next expl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from glassnet.errors import VerificationError
@@ -293,21 +293,33 @@ class Function:
         return any(buffer.kind == "arena" for buffer in self.buffers)
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, note: Callable[[Statement], str] | None = None) -> str:
+        """The function as text, with a comment in front of statements for which `note` has one."""
         buffers = [
             f"{b.kind} {b.name}: {b.element}[{'?' if b.size is None else b.size}]" for b in self.buffers
         ]
         arguments = [f"{value.name}: {value.type}" for value in self.arguments]
         result = [] if self.result is None else [f"  return {self.result.type} {self.result}"]
         return "\n".join(
-            [f"function {self.name}({', '.join(buffers + arguments)}):", *_lines(self.body, "  "), *result]
+            [
+                f"function {self.name}({', '.join(buffers + arguments)}):",
+                *_lines(self.body, "  ", note),
+                *result,
+            ]
         )
 
 
-def _lines(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
+def _lines(
+    body: tuple[Statement, ...], indent: str, note: Callable[[Statement], str] | None
+) -> Iterator[str]:
     for statement in body:
+        if note is not None and (comment := note(statement)):
+            yield from (f"{indent}# {line}" for line in comment.splitlines())
         yield f"{indent}{statement}"
         if isinstance(statement, Loop | If):
-            yield from _lines(statement.body, indent + "  ")
+            yield from _lines(statement.body, indent + "  ", note)
         if isinstance(statement, Loop) and statement.yields:
             yield f"{indent}  yield {', '.join(map(str, statement.yields))}"
         if isinstance(statement, Loop) and statement.going is not None:

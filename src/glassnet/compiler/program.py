@@ -35,6 +35,7 @@ from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
 from glassnet.compiler.passes.vocabulary import LOOP
+from glassnet.compiler.stages import loops_of, stage
 from glassnet.core.graph import Graph, Node
 
 
@@ -93,6 +94,10 @@ class Plan:
 
     def lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         """Emits the loops of one kernel."""
+        with loops_of(kernel, b):
+            self._lower_kernel(b, kernel, cpu)
+
+    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -132,23 +137,32 @@ class Plan:
 
 def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
-    graph = simplify(slide(group_images(simplify(arrange(_expanded(graph))))))
+    graph = stage("arrange", arrange, _expanded(graph))
+    graph = stage("images", group_images, stage("simplify", simplify, graph))
+    graph = stage("simplify", simplify, stage("slide", slide, graph))
     refuse_uncompiled(graph)
-    return lift_constants(_flattened(_tidied(graph)))
+    return stage("constants", lift_constants, _flattened(_tidied(graph)))
 
 
 def _expanded(graph: Graph) -> Graph:
-    return simplify(expand(agree(split_loops(graph, lambda body: simplify(slide(_expanded(body)))))))
-
-
-def _flattened(graph: Graph) -> Graph:
-    return rearrange(simplify(flatten(map_bodies(graph, lambda body: _flattened(_tidied(body))))))
+    graph = stage("scans", split_loops, graph, lambda body: simplify(slide(_expanded(body))))
+    graph = stage("types", agree, graph)
+    graph = stage("expand", expand, graph)
+    return stage("simplify", simplify, graph)
 
 
 def _tidied(graph: Graph) -> Graph:
-    if not any(node.op is LOOP for node in graph.nodes):
-        return simplify(graph)
-    return simplify(recall(simplify(map_bodies(tidy_loops(graph), simplify))))
+    if any(node.op is LOOP for node in graph.nodes):
+        graph = stage("loops", tidy_loops, graph)
+        graph = stage("bodies", map_bodies, graph, simplify)
+        graph = stage("recall", recall, stage("simplify", simplify, graph))
+    return stage("simplify", simplify, graph)
+
+
+def _flattened(graph: Graph) -> Graph:
+    graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
+    graph = stage("simplify", simplify, stage("flatten", flatten, graph))
+    return stage("rearrange", rearrange, graph)
 
 
 def plan_graph(
@@ -179,17 +193,17 @@ def plan_prepared(
         values = Values(graph)
         same_memory, stuck = _same_memory(graph, values, overwrites)
         outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
-        kernels, conflicts = fuse(graph, values, same_memory)
+        kernels, conflicts = stage("fuse", fuse, graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
         stuck += displaced
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break
-        graph = relay(graph, unfit, stuck)
+        graph = stage("relay", relay, graph, unfit, stuck)
     plain = [graph.inputs[i] for i in fixed]
     images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
     placed_already = {**given, **outputs, **images}
-    layout = plan_layout(kernels, values, b, padding, plain, same_memory, placed_already)
+    layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
     return Plan(graph, values, layout, padding)
 
 

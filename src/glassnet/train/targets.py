@@ -38,7 +38,8 @@ def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
         )
     with np.errstate(over="ignore"):
         numbers = np.asarray(raw, dtype, order="C")
-    if not np.isfinite(numbers).all():
+    # The extremes tell of every NaN and infinity without an array of truth values as long as the data.
+    if not np.isfinite((numbers.min(initial=0), numbers.max(initial=0))).all():
         place = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
         if not np.isfinite(raw[place]):
             raise DataError(f"{name} holds {raw[place]}{_at(place)}; remove or replace it.")

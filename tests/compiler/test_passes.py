@@ -21,6 +21,7 @@ from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, order
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.memory import ALIGNMENT, plan_memory, size_in_bytes
+from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.rewrite import make, uniform
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.types import agree
@@ -191,6 +192,24 @@ def test_arrays_of_any_rank_become_matrices(function, expected):
     assert ops(flat) == expected
     for got, true in zip(interpret(flat, [T]), interpret(graph, [T]), strict=True):
         np.testing.assert_allclose(got, true, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: gnp.swapaxes(x.reshape(2, 3, 2, 2), 1, 2), "rearranged"),  # transpose(reshape(x))
+        (lambda x: gnp.swapaxes(x, 0, 1).reshape(3, 8), "rearranged"),  # reshape(transpose(x))
+        (lambda x: gnp.moveaxis(x.reshape(2, 3, 2, 2), 1, 3).reshape(4, 6), "rearranged"),  # both
+        (lambda x: gnp.swapaxes(x, 0, 1).reshape(6, 4), "transpose reshape"),  # nothing moves in the reshape
+        (lambda x: gnp.swapaxes(x.reshape(4, 6), 0, 1), "reshape transpose"),  # elements of both axes mix
+    ],
+    ids=range(5),
+)
+def test_a_transpose_between_reshapes_is_one_copy(function, expected):
+    graph, _ = trace(function, T)
+    joined = rearrange(simplify(graph)).verify()
+    assert ops(joined) == expected
+    np.testing.assert_array_equal(interpret(joined, [T])[0], interpret(graph, [T])[0])
 
 
 def test_operands_get_the_type_that_their_op_computes_in():

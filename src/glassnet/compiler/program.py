@@ -22,6 +22,7 @@ from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
@@ -121,7 +122,7 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _flattened(graph: Graph) -> Graph:
-    return simplify(flatten(map_bodies(graph, lambda body: _flattened(_tidied(body)))))
+    return rearrange(simplify(flatten(map_bodies(graph, lambda body: _flattened(_tidied(body))))))
 
 
 def _tidied(graph: Graph) -> Graph:

@@ -109,6 +109,9 @@ def reshaped(view: View, extents: Shape) -> View:
     axes = [(n, s) for n, s in zip(view.shape, view.strides, strict=True) if n > 1]
     strides: list[int] = []
     for extent in reversed(extents):
+        if extent == 1:
+            strides.append(1)
+            continue
         count, stride = axes.pop()
         strides.append(stride)
         if count > extent:

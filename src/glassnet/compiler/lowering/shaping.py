@@ -88,10 +88,21 @@ def _reshape(block: Block, node: Node) -> None:
 
 
 def _transpose(block: Block, node: Node) -> None:
-    source, target = block.view(node.inputs[0]).transpose(node.attributes["axes"]), block.view(node)
+    source = block.view(node.inputs[0]).transpose(node.attributes["axes"])
+    _rearrange(block, source, block.view(node), block.lanes(node))
+
+
+def _rearranged(block: Block, node: Node) -> None:
+    inner, axes = node.attributes["inner"], node.attributes["axes"]
+    source = reshaped(block.view(node.inputs[0]), inner).transpose(axes)
+    _rearrange(block, source, reshaped(block.view(node), source.shape), block.lanes(node))
+
+
+def _rearrange(block: Block, source: View, target: View, lanes: int) -> None:
     across = [axis for axis, stride in enumerate(source.strides) if stride == 1]
-    lanes, last = block.lanes(node), len(node.shape) - 1
-    if not across or across[-1] == last or min(node.shape[across[-1]], node.shape[last]) < lanes:
+    last = len(target.shape) - 1
+    in_lines = bool(across) and across[-1] != last and target.strides[last] == 1
+    if not in_lines or min(target.shape[across[-1]], target.shape[last]) < lanes:
         copy(block.b, source, target, lanes)
         return
     _turn(block.b, source, target, across[-1], lanes)
@@ -148,6 +159,7 @@ def _concatenate(block: Block, node: Node) -> None:
 BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     "reshape": _reshape,
     "transpose": _transpose,
+    "rearranged": _rearranged,
     "broadcast_to": _broadcast,
     "relay": _relay,
     "concatenate": _concatenate,

@@ -70,15 +70,6 @@ class View:
         inner = [(n, s * step) for n, s, step in zip(taps, space, dilation, strict=True)]
         return self._with([*axes[: len(axes) - rank], *outer, *inner])
 
-    def split(self, axis: int, extents: Shape) -> View:
-        """One axis as several, the last of which runs fastest."""
-        axes = list(zip(self.shape, self.strides, strict=True))
-        step, parts = axes[axis][1], list[tuple[int, int]]()
-        for extent in reversed(extents):
-            parts.append((extent, step))
-            step *= extent
-        return self._with([*axes[:axis], *reversed(parts), *axes[axis + 1 :]])
-
     def drop(self, axis: int, place: Position) -> View:
         """The array at one place of an axis."""
         start = self.start + Index.of(place) * self.strides[axis]

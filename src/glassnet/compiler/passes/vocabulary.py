@@ -44,6 +44,14 @@ ROW_MAX = _op(
 RELAY = _op("relay", lambda xp, x: x, _same)
 
 
+def _rearranged_value(xp: Any, x: Any, *, inner: Shape, axes: tuple[int, ...], shape: Shape) -> Any:
+    return xp.reshape(xp.permute_dims(xp.reshape(x, inner), axes), shape)
+
+
+# Elements in another order: axes split into `inner`, these in the order `axes`, neighbours taken together.
+REARRANGED = _op("rearranged", _rearranged_value, lambda x, *, inner, axes, shape: (shape, x.dtype))
+
+
 def _elementwise(name: str, value: Callable[..., Any]) -> Op:
     formula = Formula(name)
     VOCABULARY[name] = Op(name, value, _same, _REASON, formula, "definition")

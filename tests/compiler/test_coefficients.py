@@ -1,4 +1,4 @@
-"""The constants of the vector functions: polynomials as fitted in 60-digit arithmetic, numbers in exact parts."""
+"""The constants of vector functions: polynomials as fitted in 60-digit arithmetic, numbers in exact parts."""
 
 from __future__ import annotations
 

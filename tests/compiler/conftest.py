@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,15 @@ def _cpus() -> list[CPU]:
 def cpus() -> list[CPU]:
     """The host, and the host with its wider vectors switched off."""
     return _cpus()
+
+
+@pytest.fixture(scope="session")
+def every_cpu(cpus: list[CPU]) -> list[CPU]:
+    """Those, and where there is an x86 one without all that came after SSE2."""
+    last, late = cpus[-1], {"sse3", "ssse3", "sse4.1", "sse4.2"}
+    if last.architecture != "x86_64":
+        return cpus
+    return [*cpus, replace(last, features=last.features - late, missing=frozenset(late))]
 
 
 @pytest.fixture(scope="session", params=_cpus(), ids=lambda cpu: f"{cpu.name}-{cpu.vector_bits}")

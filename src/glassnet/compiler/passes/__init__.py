@@ -12,6 +12,6 @@ fuse        nodes are gathered into kernels
 layout      each value gets its storage, transposed copies where a kernel needs one
 memory      storages get their places in one arena
 
-Up to `fuse` the graph is still a graph: the interpreter runs it, and tests compare. `functions`, `slices`,
-`sliding` and `sampling` are tables of rules for these passes, `vocabulary` has the ops that they alone make.
+Up to `fuse` the graph is still a graph: the interpreter runs it, and tests compare. `slices`, `sliding` and
+`sampling` are tables of rules for these passes, `vocabulary` has the ops that they alone make.
 """

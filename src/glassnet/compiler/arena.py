@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassnet.compiler.loop_language import Index
 from glassnet.compiler.passes.layout import Storage
 from glassnet.core.dtype import DType, NDArray
 from glassnet.core.shape import Shape
@@ -28,7 +27,7 @@ class Arena:
         assert buffer.size is not None  # buffers of the arena have a size
         dtype = np.dtype(_DTYPES[buffer.element])
         flat = self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
-        start = Index.of(storage.offset).constant
+        start = storage.start.constant
         end = start + (buffer.size - start) // storage.line * storage.line
         return flat[start:end].reshape(-1, storage.line)
 

@@ -36,7 +36,7 @@ class View:
         for number, extent in enumerate(reversed(shape)):
             strides.append(step)
             step = storage.line if number == 0 and not contiguous else step * extent
-        return View(storage.buffer, dtype, Index.of(storage.offset), shape, tuple(reversed(strides)))
+        return View(storage.buffer, dtype, storage.start, shape, tuple(reversed(strides)))
 
     # -- other arrangements of the same elements
 

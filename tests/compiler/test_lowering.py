@@ -198,6 +198,10 @@ S, R = np.ones((6, 6)), np.arange(6.0)
         # a vector as a row and as a column of one matrix
         lambda x, r: r.reshape(6, 1) * x + r,
         lambda x, r: (r.reshape(1, 6) * 2.0).reshape(6, 1) * x,
+        # slices that are read where they lie, of what is overwritten, returned or computed beside them
+        lambda x, r: (x[2:] @ x[:2].T, x[:, 1:5] * x[:, 1:5].sum(1, keepdims=True), x[1:3], x[1:2] + x),
+        lambda x, r: gnp.tanh(x)[1:] * gnp.tanh(x)[:5] + (x @ x)[2:3, :],
+        lambda x, r: (gnp.concatenate([x, x], 1)[:, :4] @ r[:4], gnp.tanh(x)[1:4][1:]),
         # constants that are no plain numbers, and plain numbers that are no ordinary ones
         lambda x, r: x * np.arange(36.0).reshape(6, 6) + np.arange(6.0) + np.arange(6.0).reshape(6, 1),
         lambda x, r: (r + np.nan, r * np.inf, 1.0 / (r.reshape(1, 6) * np.array([0.0, -0.0] * 3))),

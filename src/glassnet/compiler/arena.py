@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassnet.compiler.loop_language import Buffer, Index
+from glassnet.compiler.loop_language import Buffer
 from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
 from glassnet.core.dtype import DType, NDArray
@@ -26,7 +26,7 @@ class Arena:
     def view(self, storage: Storage) -> NDArray:
         """The storage's elements as a matrix (lines, length of a line), padding included."""
         flat = self.elements(storage.buffer)
-        start = Index.of(storage.offset).constant
+        start = storage.start.constant
         end = start + (flat.size - start) // storage.line * storage.line
         return flat[start:end].reshape(-1, storage.line)
 

@@ -1,6 +1,6 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering (loops) -> memory
+graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering -> memory
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
 from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
+from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
-from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
+from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
 from glassnet.compiler.passes.rearrange import rearrange
@@ -130,7 +131,9 @@ class Plan:
                 body, b, cpu, self.padding, overwrites=overwrites, given=given, placed=placed
             )
             made = {plan.values.base(node) for node in plan.graph.outputs}
-            return BodyPlan(plan.kernels, made, lambda kernel: plan.lower_kernel(b, kernel, cpu))
+            return BodyPlan(
+                plan.kernels, made, plan.values.root, lambda kernel: plan.lower_kernel(b, kernel, cpu)
+            )
 
         return planner
 
@@ -190,12 +193,13 @@ def plan_prepared(
     """
     given, placed = given or {}, placed or {}
     while True:
-        values = Values(graph)
+        values = Values(graph, padding)
         same_memory, stuck = _same_memory(graph, values, overwrites)
         outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
         kernels, conflicts = stage("fuse", fuse, graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
         stuck += displaced
+        stuck += [number for number, node in enumerate(graph.outputs) if values.is_part(values.base(node))]
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break

@@ -23,8 +23,9 @@ from glassnet.compiler.lowering import (
     special,
     trigonometric,
 )
+from glassnet.compiler.passes.elements import value_type
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, Storage, value_type
+from glassnet.compiler.passes.layout import Layout, Storage
 from glassnet.compiler.passes.rewrite import uniform
 from glassnet.compiler.passes.values import Values, is_elementwise
 from glassnet.core.graph import Node

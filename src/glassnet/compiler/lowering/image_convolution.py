@@ -2,8 +2,8 @@
 
     convolution   tiles of some places by some output channels, run over input channels and taps
     to_input      what goes back to the input: a row of places by some input channels, run over the rows and
-                  channels of the output that touch it; each vector of the output is loaded once and goes to all
-                  places in reach, so that no product with the zeros around an image is made
+                  channels of the output that touch it; each vector of the output is loaded once and goes to
+                  all places in reach, so that no product with the zeros around an image is made
     to_kernel     the kernel's gradient: some output channels by some input channels by a row of taps, summed
                   over all places, a vector each
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Index, Operand, Position, Value
 from glassnet.compiler.lowering.images import Group, Spot
@@ -35,8 +36,8 @@ _UNROLLED_LINES = 160  # of neighbouring places that are written out
 class _Weights:
     """The weights of a convolution in the order in which its tiles read them, packed once a step.
 
-    Tiles are pieces of the axis of outputs or of inputs (`split_inputs`); within a piece come rows of taps, the
-    other channels, taps and the piece's channels, in the order that `place` says.
+    Tiles are pieces of the axis of outputs or of inputs (`split_inputs`); within a piece come rows of taps,
+    the other channels, taps and the piece's channels, in the order that `place` says.
     """
 
     b: Builder
@@ -249,8 +250,8 @@ def choose_backward_tile(
 ) -> tuple[int, int]:
     """(columns, channels) of the tile with the fewest cycles a multiply-add.
 
-    A tile of one channel holds a row of weights in registers, one of several a row of the output. Vectors that
-    come from afar, the second cache, take two cycles each.
+    A tile of one channel holds a row of weights in registers, one of several a row of the output. Vectors
+    that come from afar, the second cache, take two cycles each.
     """
     best: tuple[float, tuple[int, int]] | None = None
     for wide in range(1, columns + 1):
@@ -324,7 +325,7 @@ class _ToInput:
         for piece, times in split(columns, self.wide):
             for _ in range(times):
                 starts.append(starts[-1] + piece)
-        tiles = list(zip(starts, starts[1:], strict=False))
+        tiles = list(pairwise(starts))
         number = 0
         while number < len(tiles):
             start, end = tiles[number]
@@ -465,7 +466,7 @@ class _ToKernel:
         assert node is not None  # a nest of this kind has one
         self.group, self.b, self.total = group, group.b, group.totals[node]
         self.x, self.y = (group.places[source] for source in node.inputs)
-        self.channels = node.shape[:2]
+        self.channels = node.shape[0], node.shape[1]
         self.kernel, self.low = _taps(node.shape), _low(node)
         _, self.rows, self.columns = planes(node.inputs[1].shape)
         self.tile = choose_kernel_tile(*self.channels, self.kernel[1], group.cpu.registers)

@@ -57,7 +57,7 @@ def lower_map(group: Group, nest: Nest) -> Callable[[], None]:
         for node, total in zip(nest.sums, totals, strict=True):
             group.add(node, c, total, whole=True)
 
-    return lambda: b.loop(0, channels, 1, channel) and None
+    return lambda: over(b, (channels,), channel)
 
 
 def each_tap(
@@ -89,7 +89,7 @@ def lower_large_pool(group: Group, nest: Nest) -> Callable[[], None]:
             return [*larger, b.add(total, found)]
 
         start = [value(0, 0), b.zero(place_type), b.zero(group.vector)]
-        found = dict(zip(_RESULTS, each_tap(group, nest, tap, start), strict=True))
+        found: dict[str, Operand] = dict(zip(_RESULTS, each_tap(group, nest, tap, start), strict=True))
         for node in nest.stores:
             made = node.inputs[0] if node.op is FROM_IMAGES else node
             group.store(node, Spot(c, y, x0, {}), found[made.op.name])

@@ -1,4 +1,4 @@
-"""Groups of images: a loop over the blocks of the batch, and in it the nests, all on whole vectors of examples.
+"""Groups of images: a loop over the blocks of the batch, in it the nests, all on whole vectors of examples.
 
 Sums over the batch gather in vectors, one lane an example of each block, until the last block is done; then
 their lanes are added. Where the batch does not fill its last block, that block's empty lanes are left out.
@@ -14,6 +14,7 @@ from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.evaluate import LOWERINGS, Memory
 from glassnet.compiler.lowering.nest import Block, over
 from glassnet.compiler.lowering.view import View
+from glassnet.compiler.passes.elements import element_of, value_type
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.image_layout import (
     ImageStorage,
@@ -26,7 +27,6 @@ from glassnet.compiler.passes.image_layout import (
 )
 from glassnet.compiler.passes.image_nests import Nest, plan_nests
 from glassnet.compiler.passes.image_ops import FROM_IMAGES, REPEAT, TO_IMAGES, UNPOOL, images_of
-from glassnet.compiler.passes.layout import element_of, value_type
 from glassnet.compiler.passes.rewrite import uniform
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of

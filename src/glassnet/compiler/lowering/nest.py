@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder, Operand, Position
 from glassnet.compiler.lowering.view import View
-from glassnet.compiler.passes.layout import Layout, element_of
+from glassnet.compiler.passes.elements import element_of
+from glassnet.compiler.passes.layout import Layout
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape

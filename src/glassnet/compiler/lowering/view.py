@@ -32,13 +32,13 @@ class View:
         if storage.transposed:
             if len(shape) != 2:
                 raise UncompilableError("reading a value across its lines is not compiled yet.")
-            return View(storage.buffer, dtype, Index.of(storage.offset), shape, (1, storage.line))
+            return View(storage.buffer, dtype, storage.start, shape, (1, storage.line))
         strides: list[int] = []
         step = 1
         for number, extent in enumerate(reversed(shape)):
             strides.append(step)
             step = storage.line if number == 0 and not contiguous else step * extent
-        return View(storage.buffer, dtype, Index.of(storage.offset), shape, tuple(reversed(strides)))
+        return View(storage.buffer, dtype, storage.start, shape, tuple(reversed(strides)))
 
     # -- other arrangements of the same elements
 

@@ -118,7 +118,8 @@ class _Fusion:
         """Puts one node into a kernel: one that fits, or a new one."""
         if node in self.inlined or not self.values.is_computed(node):
             return
-        needed = {self.home[x] for x in self.leaves(node) if x in self.home}
+        sources = (self.values.root(x) for x in self.leaves(node))
+        needed = {self.home[x] for x in sources if x in self.home}
         if node.op is TAKEN or node.op is RESULT:
             self._join(self.home[node.inputs[0]], node, set(), per_row=False)
         elif node.op is IMAGES:
@@ -184,6 +185,8 @@ class _Fusion:
             base = self.values.base(x)
             if base in kernel.per_row and x.shape and x.shape[-1] > 1:
                 return True
+            if self.values.is_part(base) and self.values.root(base) in kernel.nodes:
+                return True
             if base in self.inlined and self._reads_across(base, kernel):
                 return True
         return False
@@ -236,6 +239,7 @@ class _Fusion:
                 dict.fromkeys(x for node in kernel.nodes for x in self.leaves(node) if x not in mine)
             )
         wanted = outputs.union(*(kernel.reads for kernel in self.kernels))
+        wanted |= {self.values.root(node) for node in wanted}
         for kernel in self.kernels:
             kernel.writes = tuple(node for node in kernel.nodes if node in wanted)
         for output, source in self.overwrites.items():
@@ -248,9 +252,14 @@ class _Fusion:
         if writer is None or self.values.storage(output) != self.values.storage(source):
             self.conflicts.append(output)
             return
-        operands = [self.values.base(x) for x in writer.anchor.inputs] if writer.anchor else []
+        operands = [self.values.root(x) for x in writer.anchor.inputs] if writer.anchor else []
         across = source in operands or (writer.kind == "rows" and writer.per_row)
-        readers = {kernel for kernel in self.kernels if source in kernel.reads and kernel is not writer}
+        readers = {
+            kernel
+            for kernel in self.kernels
+            if kernel is not writer and any(self.values.root(x) is source for x in kernel.reads)
+        }
+        across = across or any(self.values.is_part(x) and self.values.root(x) is source for x in writer.reads)
         if across or any(writer in self.before[reader] for reader in readers):
             self.conflicts.append(output)
             return

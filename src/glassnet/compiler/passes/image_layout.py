@@ -1,8 +1,8 @@
-"""Where images lie: block by block of the batch, within a block by channel, row and column, the batch innermost.
+"""Where images lie: block by block of the batch; in a block by channel, row and column, the batch innermost.
 
 Each place holds one vector, an example a lane. Around a plane lie as many zeros as the convolutions that read
-it reach beyond its edges; they are never written. A matrix (batch, features) that lies feature by feature is an
-image too: its blocks are pieces of its lines.
+it reach beyond its edges; they are never written. A matrix (batch, features) that lies feature by feature is
+an image too: its blocks are pieces of its lines.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
+from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.image_ops import FORWARD, IMAGES, RESULT, TO_IMAGES, TO_KERNEL, is_image_result
-from glassnet.compiler.passes.layout import Storage, element_of
+from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.values import Values
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph, Node
@@ -132,7 +133,7 @@ def matrix_image(storage: Storage, shape: Shape, axes: Sequence[int], lanes: int
     if len(strides) == 2:
         strides.insert(1, 0)
     extents = planes(tuple(shape[axis] for axis in axes))
-    start = Index.of(storage.offset).constant
+    start = storage.start.constant
     return Lanes(storage.buffer, start, (lanes, strides[0], strides[1], strides[2]), extents)
 
 

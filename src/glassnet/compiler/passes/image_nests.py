@@ -2,8 +2,8 @@
 
 A nest runs over a grid of (channels, rows, columns), and where pools take part, each place of the grid stands
 for a window of places of a finer one: the fine values of a window are worked on together, so that a pool or
-what goes back through it needs no memory in between. A convolution is the anchor of a nest of its own; what is
-cheap and of its shape runs on its results in registers.
+what goes back through it needs no memory in between. A convolution is the anchor of a nest of its own; what
+is cheap and of its shape runs on its results in registers.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Images: convolutions and what goes with them are written for values (batch, channels, *space).
 
-Layers see examples with the channels last, and ops see them first, so a graph is full of transposes. Here each
-value that hangs together with a convolution becomes one node of shape (batch, channels, *space), an image; the
-transposes around it only say which axis is which, and vanish. What enters and leaves goes through `to_images`
-and `from_images`. A flattened image is a matrix (batch, features) whose columns are the image's places in
-another order, which costs nothing where the batch lies innermost.
+Layers see examples with the channels last, and ops see them first, so a graph is full of transposes. Here
+each value that hangs together with a convolution becomes one node of shape (batch, channels, *space), an
+image; the transposes around it only say which axis is which, and vanish. What enters and leaves goes through
+`to_images` and `from_images`. A flattened image is a matrix (batch, features) whose columns are the image's
+places in another order, which costs nothing where the batch lies innermost.
 """
 
 from __future__ import annotations
@@ -216,8 +216,8 @@ class _Arranger:
         back = node.op.name == "transposed_convolution"
         space = attributes["space"] if back else x.shape[2:]
         windows = {**attributes, "extents": attributes.get("extents", x.shape[2:])}
-        fits = factor is not None and not w_labels and x_labels == out and self._is_batch(x, len(space))
-        if not fits or not side_by_side(space, windows, w.shape):
+        fits = not w_labels and x_labels == out and self._is_batch(x, len(space))
+        if factor is None or not fits or not side_by_side(space, windows, w.shape):
             return False
         if size_of(w.shape) == 1:
             image = self.image(x)

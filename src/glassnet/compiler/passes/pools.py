@@ -1,7 +1,7 @@
 """Pools: what a derivative does to the largest of each window, recognised as one op and its way back.
 
-The derivative of a maximum over windows lays the windows out, takes their argmax, writes what came back to that
-tap and folds the taps together. Where windows lie side by side, that is `unpool(y, window_place(x))`.
+The derivative of a maximum over windows lays the windows out, takes their argmax, writes what came back to
+that tap and folds the taps together. Where windows lie side by side, that is `unpool(y, window_place(x))`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def name_pools(graph: Graph) -> Graph:
 
 def side_by_side(space: Shape, attributes: Mapping[str, Any], window: Shape | None = None) -> bool:
     """Whether windows lie side by side from the first element of the space on, all inside."""
-    window = window or attributes["window"]
+    taps: Shape = tuple(attributes["window"] if window is None else window)
     return (
-        tuple(attributes["stride"]) == tuple(window)
+        tuple(attributes["stride"]) == taps
         and all(d == 1 for d in attributes["dilation"])
         and all(low == 0 for low in attributes["low"])
-        and all(p * w <= n for p, w, n in zip(attributes["extents"], window, space, strict=True))
+        and all(p * w <= n for p, w, n in zip(attributes["extents"], taps, space, strict=True))
     )
 
 
@@ -78,7 +78,7 @@ def _unpool(x: Node, y: Node, window: Shape, space: Shape) -> Node:
 
 
 def _argmax(put: Node) -> Node | None:
-    """The argmax over the last axis that a `put_add` writes to, if it writes to every place in front of it."""
+    """The argmax over the last axis that a `put_add` writes to, if it writes to all places before it."""
     _, *leading, last = put.inputs
     for axis, index in enumerate(leading):
         value, extent = known(index), put.attributes["shape"][axis]

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from recipes import TASKS
 from recipes.task import Outcome, Task, means
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,7 +28,8 @@ class Display:
 
     def __init__(self, console: Console, tasks: Sequence[Task], seeds: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[doing]}"))
-        self.progress = Progress(*columns, TimeElapsedColumn(), console=console)
+        shown = console.is_terminal
+        self.progress = Progress(*columns, TimeElapsedColumn(), console=console, disable=not shown)
         self.lines = {
             task: self.progress.add_task(task.name, start=False, total=seeds, doing="") for task in tasks
         }
@@ -47,6 +49,8 @@ class Display:
         value, _ = means(outcomes)
         doing = f"{task.measure}: mean {value:.{task.decimals}f}"
         self.progress.update(self.lines[task], completed=len(outcomes), doing=doing)
+        if not self.progress.console.is_terminal:  # a log, where nothing moves
+            self.progress.console.print(f"{task.name}, seeds done {len(outcomes)}, {doing}")
 
 
 def measure(tasks: Sequence[Task], seeds: int, console: Console) -> tuple[Measured, dict[Task, float]]:
@@ -70,11 +74,15 @@ def measure(tasks: Sequence[Task], seeds: int, console: Console) -> tuple[Measur
 
 def table(measured: Measured, seconds: dict[Task, float]) -> Table:
     """What was reached, a row for each task."""
-    shown = Table(title="Real tasks, scored on held-out data")
-    for title in ("task", "network", "measure"):
-        shown.add_column(title)
-    for title in ("seeds", "mean", "worst", "target", "met", "seconds a seed"):
-        shown.add_column(title, justify="right")
+    shown = Table(
+        title="Real tasks, scored on held-out data", box=SIMPLE_HEAD, padding=0, collapse_padding=True
+    )
+    shown.add_column("task", no_wrap=True)
+    for title in ("network", "measure"):
+        shown.add_column(title, min_width=10)
+    for title in ("seeds", "mean", "worst", "target", "met", "seconds"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    shown.caption = "seconds: those of one seed"
     for task, outcomes in measured.items():
         value, target = means(outcomes)
         bound = "≤" if task.is_error else "≥"

@@ -52,8 +52,8 @@ def adding(
 TASKS = tuple(
     Task(
         f"adding-{name.lower()}",
-        f"{name}(32)",
-        "mean squared error",
+        f"{name} 32",
+        "squared error",
         partial(adding, layer),
         5,
         is_error=True,

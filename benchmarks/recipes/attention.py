@@ -77,6 +77,6 @@ def sorted_symbols(sequences: NDArray) -> NDArray:
 
 
 TASKS = tuple(
-    Task(name, "attention, 2 blocks of 4 heads", "sequences right, %", partial(attention, answer), 1)
+    Task(name, "attention, 2 blocks", "exact %", partial(attention, answer), 1)
     for name, answer in (("copy", copied), ("sort", sorted_symbols))
 )

@@ -68,7 +68,7 @@ class Trigram:
         if not gram:
             return 1.0 / self.alphabet
         order = len(gram) - 1
-        lower = self.probability(gram[1:]) if order else 1.0 / self.alphabet
+        lower = self.probability(gram[1:])
         seen = self.before[order][gram[:-1]]
         if not seen:
             return lower
@@ -136,4 +136,4 @@ def characters(
     return Outcome(bits, best_trigram(training, size).bits(scored, len(training)))
 
 
-TASKS = (Task("characters", "GRU(96)", "bits a character", characters, 3, is_error=True),)
+TASKS = (Task("characters", "GRU 96", "bits each", characters, 3, is_error=True),)

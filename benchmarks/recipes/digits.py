@@ -60,6 +60,6 @@ def row_by_row(seed: int, listener: Listener = silent, epochs: int = 40, units: 
 
 
 TASKS = (
-    Task("digits", "two convolutions, 16 and 32 channels", "accuracy, %", convolution, 2),
-    Task("digit-rows", "LSTM(64)", "accuracy, %", row_by_row, 2),
+    Task("digits", "Conv2D 16, 32", "accuracy %", convolution, 2),
+    Task("digit-rows", "LSTM 64", "accuracy %", row_by_row, 2),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache, partial, update_wrapper
+from functools import cache, update_wrapper
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,19 +21,34 @@ from glassnet.core.trace import Array
 from glassnet.core.tree import Structure, flatten, paths, unflatten
 from glassnet.errors import ConfigurationError, DTypeError, UncompilableError
 from glassnet.interpret.epoch import ReferenceRunner
-from glassnet.interpret.reference import interpret
+from glassnet.interpret.reference import InterpretedGraph
 from glassnet.transforms.tracing import argument_names, trace
 
 ENGINES = ("auto", "compiled", "interpreter")
 _ASKED_FOR = "asked for"
 _EXPLAIN = ".explain"  # a part of the compiler that is loaded only where somebody looks on
-_USER = 5  # the user's frame, seen from where the warning is given
 _said: set[str] = set()
 
 if TYPE_CHECKING:
     from glassnet.compiler.report import ProgramReport
 
 T = TypeVar("T")
+
+
+class Function(Protocol):
+    """A graph ready to run: from all inputs to the outputs, or with the first inputs kept between calls."""
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for these inputs."""
+        ...
+
+    def bind(self, inputs: Sequence[Any]) -> None:
+        """Keeps the first inputs for every call of `rest`."""
+        ...
+
+    def rest(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for the bound inputs and these, the others, of the graph's shapes and dtypes."""
+        ...
 
 
 class FallbackWarning(UserWarning):
@@ -45,13 +61,15 @@ def _compiler(part: str = "") -> ModuleType:
     return import_module(f"glassnet.compiler{part}")
 
 
-def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
+def function(graph: Graph, engine: str, what: str = "network") -> tuple[Function, str | None]:
     """`graph` as a function from inputs to outputs, and the reason where it is not the compiled one.
 
     `engine` is "auto" (compiles, and falls back with a FallbackWarning, once a reason), "compiled" (raises
-    UncompilableError instead) or "interpreter". Raises ConfigurationError for another.
+    UncompilableError instead) or "interpreter". `what` the warning calls the graph. Raises
+    ConfigurationError for another engine.
     """
-    return _choose_for(graph, engine, "network", _USER + 1)
+    _dump(engine, lambda: _compiler(_EXPLAIN).explain_graph(graph))
+    return _choose(engine, lambda: _compiler().compile_graph(graph), lambda: InterpretedGraph(graph), what)
 
 
 def runner(
@@ -64,7 +82,6 @@ def runner(
         lambda: _compiler().CompiledRunner(step, data, carried, learning_rate),
         lambda: ReferenceRunner(step, data, carried, learning_rate),
         "network",
-        _USER,
     )
 
 
@@ -144,13 +161,13 @@ class _Program:
 
         self.graph, self.form = trace(call, *arrays, names=_names(f, structure))
         self.engine = engine
-        self.evaluate: Callable[[Sequence[Any]], list[Any]] | None = None
+        self.evaluate: Function | None = None
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         if any(isinstance(x, Array) for x in arrays):
             return unflatten(self.form, self.graph.apply(arrays))
         if self.evaluate is None:
-            self.evaluate, _ = _choose_for(self.graph, self.engine, "function", _USER)
+            self.evaluate, _ = function(self.graph, self.engine, "function")
         return unflatten(self.form, [np.array(x) for x in self.evaluate(arrays)])
 
 
@@ -172,15 +189,6 @@ def _numbers(leaf: Any) -> NDArray:
     return array
 
 
-def _choose_for(
-    graph: Graph, engine: str, what: str, user: int
-) -> tuple[Callable[[Sequence[Any]], list[Any]], str | None]:
-    _dump(engine, lambda: _compiler(_EXPLAIN).explain_graph(graph))
-    return _choose(
-        engine, lambda: _compiler().compile_graph(graph), lambda: partial(interpret, graph), what, user
-    )
-
-
 def _dump(engine: str, explain: Callable[[], ProgramReport]) -> None:
     """Writes the stages of a program that shall be compiled to the folder that GLASSNET_DUMP names."""
     if (folder := os.environ.get("GLASSNET_DUMP")) and engine != "interpreter":
@@ -188,7 +196,7 @@ def _dump(engine: str, explain: Callable[[], ProgramReport]) -> None:
 
 
 def _choose(
-    engine: str, compiled: Callable[[], T], interpreted: Callable[[], T], what: str, user: int
+    engine: str, compiled: Callable[[], T], interpreted: Callable[[], T], what: str
 ) -> tuple[T, str | None]:
     _check(engine)
     if engine == "interpreter":
@@ -200,8 +208,16 @@ def _choose(
             raise
         if str(reason) not in _said:
             _said.add(str(reason))
-            warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, stacklevel=user)
+            warnings.warn(f"The interpreter runs this {what}: {reason}", FallbackWarning, _users_level())
         return interpreted(), str(reason)
+
+
+def _users_level() -> int:
+    """How far the caller is from the user's code, as `warnings.warn` counts frames."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "")[:9] == "glassnet.":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _check(engine: str) -> None:

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 import glassnet as gn
+import glassnet.numpy as gnp
 from glassnet.errors import ConfigurationError, DataError, DivergedError, GlassnetError, ShapeError
 
 X = np.random.default_rng(0).normal(size=(8, 3))
 LABELS = np.arange(8) % 3
 ONE_HOT = np.eye(3)[LABELS]
 SEQUENCES = np.ones((8, 5, 2))
+BEYOND = np.where(np.arange(24).reshape(8, 3) == 7, 4.0, 1.0)
+WORDS = [gn.nn.Embedding(4, 2), gn.nn.Flatten(), gn.Dense(3)]
 
 
 def fit(layers: list[gn.nn.Layer], X: Any, y: Any, loss: str = "cross_entropy", **options: Any) -> gn.Network:
@@ -61,7 +64,12 @@ CASES: dict[str, tuple[Any, type[GlassnetError], str]] = {
     "labels in a column": (
         lambda: fit([gn.Dense(3)], X, np.array(["a", "b", "c"])[LABELS][:, None]),
         ShapeError,
-        r"y has shape \(8, 1\), .* it takes labels of shape \(8,\), or y of shape \(8, 3\)",
+        r"y has shape \(8, 1\), .* labels of shape \(8,\), or y of .*; labels in a column are y\.ravel\(\)",
+    ),
+    "labels of positions in columns": (
+        lambda: fit([gn.Dense(3)], SEQUENCES, np.ones((8, 5, 1), int)),
+        ShapeError,
+        r"y has shape \(8, 5, 1\), .*; labels in a column are y\[\.\.\., 0\]",
     ),
     "labels where distributions are meant": (
         lambda: fit([gn.Dense(3)], X, LABELS, "kl_divergence"),
@@ -103,10 +111,20 @@ CASES: dict[str, tuple[Any, type[GlassnetError], str]] = {
         ConfigurationError,
         'makes it always 1; .* or use loss="binary_cross_entropy"',
     ),
+    "a softmax of one value": (
+        lambda: fit([gn.Dense(1, activation="softmax")], X, X[:, 0], "mean_squared_error"),
+        ConfigurationError,
+        "the softmax of dense_1 makes it always 1; give dense_1 another activation",
+    ),
     "three labels for one score": (
         lambda: fit([gn.Dense(1)], X, LABELS, "hinge"),
         DataError,
-        r"y holds 3 classes, but the network tells 2 apart; end it with Dense\(3\)",
+        r'y holds 3 classes, but the network tells 2 apart; .* Dense\(3\) and loss="multiclass_hinge"',
+    ),
+    "rates that may be negative": (
+        lambda: gn.Network([gn.Dense(1)], gn.losses.Poisson(log_rate=False)),
+        ConfigurationError,
+        r'last layer, dense_1, is Dense\(1, identity\), .*="softplus" or "exponential", or use log_rate=True',
     ),
     "negative counts": (
         lambda: fit([gn.Dense(1)], X, LABELS - 1.0, "poisson"),
@@ -162,6 +180,25 @@ CASES: dict[str, tuple[Any, type[GlassnetError], str]] = {
         lambda: fit([gn.nn.Sequential([gn.nn.Embedding(4, 2)]), gn.nn.Flatten(), gn.Dense(3)], X, LABELS),
         DataError,
         "X does not suit sequential_1: .* it takes whole numbers from 0 to 3",
+    ),
+    "an index outside the vocabulary in parallel layers": (
+        lambda: fit(
+            [gn.nn.Parallel([gn.nn.Embedding(4, 2), gn.nn.Embedding(9, 2)])], np.full((8, 2), 7), LABELS
+        ),
+        DataError,
+        r"X does not suit parallel_1: Embedding\(4, 2\) got the index 7\.0",
+    ),
+    "an index outside the vocabulary behind a function": (
+        lambda: fit([gn.nn.Lambda(lambda x: x + 4), *WORDS], np.ones((8, 2)), LABELS),
+        DataError,
+        r"Row 0: Embedding\(4, 2\) got the index 5\.0 at position 0; it takes whole numbers from 0 to 3",
+    ),
+    "an index outside the vocabulary in a composition": (
+        lambda: fit(
+            [gn.nn.Compose(lambda layers, x: layers.words(x), words=WORDS[0]), *WORDS[1:]], BEYOND, LABELS
+        ),
+        DataError,
+        r"Row 2: Embedding\(4, 2\) got the index 4\.0 at position 1; it takes whole",
     ),
     "classes that are too few": (
         lambda: gn.Network([gn.Dense(3)], "cross_entropy", classes=["a", "b"], input_shape=3),
@@ -219,6 +256,26 @@ CASES: dict[str, tuple[Any, type[GlassnetError], str]] = {
         ),
         DivergedError,
         r"The loss became (inf|nan) in step 1 of epoch \d+ \(dense_\d.weight .*try a learning rate ten",
+    ),
+    "a layer that has no value for the data": (
+        lambda: fit([gn.Dense(3), gn.nn.Lambda(gnp.log), gn.Dense(1)], X, X[:, 0], "mean_squared_error"),
+        DivergedError,
+        r"nan in the first step, .* the output of lambda_2, Lambda\(log\), is not finite for row \d of the",
+    ),
+    "a loss that has no value for the outputs": (
+        lambda: fit([gn.Dense(1)], 1e3 * X, LABELS, "poisson"),
+        DivergedError,
+        "loss was inf in the first step, .*so the learning rate is not to blame: the loss of the outputs",
+    ),
+    "a schedule below 0": (
+        lambda: fit([gn.Dense(3)], X, LABELS, batch_size=2, optimizer=gn.SGD(lambda step: 0.5 - 0.2 * step)),
+        ConfigurationError,
+        r"The schedule Custom gives the rate -0\.1 in step 3; a rate is a finite number of at least 0",
+    ),
+    "a schedule without an end": (
+        lambda: fit([gn.Dense(3)], X, LABELS, batch_size=2, optimizer=gn.SGD(lambda step: 1 / (2.0 - step))),
+        ConfigurationError,
+        "The schedule Custom gives the rate inf in step 2",
     ),
     "probabilities of scores": (
         lambda: fit([gn.Dense(1)], X, LABELS % 2, "hinge").predict_proba(X),

@@ -36,20 +36,20 @@ class Arena:
         dtype = np.dtype(_DTYPES[buffer.element])
         return self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
 
+    def window(self, storage: Storage) -> NDArray:
+        """The storage's elements as the matrix (rows, columns) that it stands for: a view, no padding."""
+        rows, columns = storage.shape
+        if storage.transposed or storage.column:
+            return self.view(storage)[:columns, :rows].T
+        return self.view(storage)[:rows, :columns]
+
     def write(self, storage: Storage, array: NDArray) -> None:
         """Copies an array into its storage."""
         if isinstance(storage, ImageStorage):
             storage.write(self.elements(storage.buffer), array)
             return
-        matrix = np.asarray(array).reshape(storage.shape)
-        lying = matrix.T if storage.transposed or storage.column else matrix
-        self.view(storage)[: lying.shape[0], : lying.shape[1]] = lying
+        self.window(storage)[...] = np.asarray(array).reshape(storage.shape)
 
     def read(self, storage: Storage, shape: Shape, dtype: DType | None = None) -> NDArray:
         """A copy of the array that a storage holds, as `dtype` where the storage has another."""
-        rows, columns = storage.shape
-        if storage.transposed or storage.column:
-            matrix = self.view(storage)[:columns, :rows].T
-        else:
-            matrix = self.view(storage)[:rows, :columns]
-        return np.array(matrix.reshape(shape), dtype, order="C")
+        return np.array(self.window(storage).reshape(shape), dtype, order="C")

@@ -16,7 +16,8 @@ from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.program import finish_memory, plan_graph
 from glassnet.compiler.stages import stage
 from glassnet.core.dtype import NDArray
-from glassnet.core.graph import Graph
+from glassnet.core.graph import Graph, Node
+from glassnet.core.shape import Shape
 from glassnet.errors import ShapeError, UncompilableError
 
 
@@ -36,21 +37,44 @@ class CompiledGraph:
         self._arena = Arena(size)
         for node in self._plan.constants:
             self._arena.write(self._plan.storage(node), node.value)
-        self._forms = [(node.shape, node.dtype) for node in graph.outputs]
+        # Where inputs are written and outputs read: what every call needs is worked out once.
+        self._inputs = [self._window(node) for node in self._plan.graph.inputs]
+        self._outputs = [
+            (self._window(node)[0], made.shape, made.dtype)
+            for node, made in zip(self._plan.graph.outputs, graph.outputs, strict=True)
+        ]
+        self._others = self._inputs
 
     def __call__(self, inputs: Sequence[Any]) -> list[NDArray]:
         """The outputs for these inputs; ShapeError where the graph was made for other shapes."""
         graph = self._plan.graph
-        for name, node, array in zip(graph.input_names, graph.inputs, inputs, strict=True):
-            given = np.asarray(array, node.dtype)
-            if given.shape != node.shape:
-                raise ShapeError(f"The graph takes {name} of shape {node.shape}; it got {given.shape}.")
-            self._arena.write(self._plan.storage(node), given)
-        self._native(self._arena.address)
-        return [
-            self._arena.read(self._plan.storage(node), shape, dtype)
-            for node, (shape, dtype) in zip(self._plan.graph.outputs, self._forms, strict=True)
-        ]
+        given = [np.asarray(array, node.dtype) for node, array in zip(graph.inputs, inputs, strict=True)]
+        for name, node, array in zip(graph.input_names, graph.inputs, given, strict=True):
+            if array.shape != node.shape:
+                raise ShapeError(f"The graph takes {name} of shape {node.shape}; it got {array.shape}.")
+        self.bind(given)
+        return self.rest(())
+
+    def bind(self, inputs: Sequence[NDArray]) -> None:
+        """Writes the first inputs, which stay for every call of `rest`; their shapes are not checked."""
+        self._others = self._inputs[len(inputs) :]
+        _write(self._inputs, inputs)
+
+    def rest(self, inputs: Sequence[NDArray]) -> list[NDArray]:
+        """The outputs for the bound inputs and these, the others; their shapes are not checked."""
+        _write(self._others, inputs)
+        self._native.call(self._arena.address)
+        return [window.reshape(shape).astype(dtype, "C") for window, shape, dtype in self._outputs]
+
+    def _window(self, node: Node) -> tuple[NDArray, Shape]:
+        storage = self._plan.storage(node)
+        return self._arena.window(storage), storage.shape
+
+
+def _write(windows: Sequence[tuple[NDArray, Shape]], arrays: Sequence[NDArray]) -> None:
+    for i, array in enumerate(arrays):
+        window, form = windows[i]
+        window[...] = array.reshape(form)
 
 
 def compile_graph(graph: Graph, cpu: CPU | None = None) -> CompiledGraph:

@@ -15,6 +15,7 @@ from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.shape import Shape
 from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.losses import Loss
+from glassnet.train.finite import all_finite
 from glassnet.train.metrics import Metric
 
 _LISTED_CLASSES = 12
@@ -29,6 +30,13 @@ def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
     >>> as_numbers([[1, 2]], np.dtype("float32"), "X")
     array([[1., 2.]], dtype=float32)
     """
+    if (
+        type(values) is np.ndarray
+        and values.dtype == dtype
+        and values.flags.c_contiguous
+        and all_finite(values)
+    ):
+        return values  # what follows changes nothing, and takes longer than a small network's prediction
     raw = _as_array(values, name)
     if raw.dtype.kind in "OU":
         raw = _of_reals(raw.astype(object), name)
@@ -38,8 +46,7 @@ def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
         )
     with np.errstate(over="ignore"):
         numbers = np.asarray(raw, dtype, order="C")
-    # The extremes tell of every NaN and infinity without an array of truth values as long as the data.
-    if not np.isfinite((numbers.min(initial=0), numbers.max(initial=0))).all():
+    if not all_finite(numbers):
         place = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
         if not np.isfinite(raw[place]):
             raise DataError(f"{name} holds {raw[place]}{_at(place)}; remove or replace it.")
@@ -157,7 +164,7 @@ class Encoding:
         Several outputs that are trained with signs give -1 or 1 each.
         """
         if self.loss.targets in ("classes", "distribution"):
-            chosen = np.argmax(output, axis=-1)
+            chosen = output.argmax(axis=-1)
             return chosen if self.classes is None else self.classes[chosen]
         signs = self.loss.targets == "signs"
         chosen = (output >= (0.0 if signs else 0.5)).astype(np.int64)
@@ -222,6 +229,9 @@ class Encoding:
         labels = self.class_count and self.takes_labels
         if labels and values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
             hint = f"; {name} looks one-hot: the labels are {name}.argmax(axis=-1)"
+        elif labels and values.ndim == self.label_rank + 1 and values.shape[-1] == 1:
+            flat = f"{name}.ravel()" if self.label_rank == 1 else f"{name}[..., 0]"
+            hint = f"; labels in a column are {flat}"
         elif len(self.output_shape) > 1 and values.ndim < len(expected):
             hint = "; for one output a row put Flatten() or a global pooling before the last layer"
         raise ShapeError(
@@ -265,6 +275,8 @@ class Encoding:
             )
 
 
+# The losses for several classes in the place of those that tell two apart.
+_OF_SEVERAL = {"binary": "cross_entropy", "signs": "multiclass_hinge"}
 _RANGES = {
     "classes": (0.0, 1.0),
     "distribution": (0.0, 1.0),
@@ -303,7 +315,7 @@ def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
         mend = "give rows of every class, or Network(classes=...)"
     else:
         mend = f"end it with Dense({len(found)})" + (
-            ' and loss="cross_entropy"' if loss.link == "sigmoid" else ""
+            f' and loss="{_OF_SEVERAL[loss.targets]}"' if loss.targets in _OF_SEVERAL else ""
         )
         mend += ", or list all in Network(classes=...)" if len(found) < count else ""
     classes = f"{len(found)} class{'es' if len(found) > 1 else ''}"

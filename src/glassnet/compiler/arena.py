@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from glassnet.compiler.loop_language import Buffer
@@ -45,10 +48,18 @@ class Arena:
 
     def write(self, storage: Storage, array: NDArray) -> None:
         """Copies an array into its storage."""
+        self.writer(storage)(np.asarray(array))
+
+    def writer(self, storage: Storage) -> Callable[[NDArray], None]:
+        """What copies an array into its storage, time and again."""
         if isinstance(storage, ImageStorage):
-            storage.write(self.elements(storage.buffer), array)
-            return
-        self.window(storage)[...] = np.asarray(array).reshape(storage.shape)
+            return partial(storage.write, self.elements(storage.buffer))
+        window, shape = self.window(storage), storage.shape
+
+        def write(array: NDArray) -> None:
+            window[...] = array.reshape(shape)
+
+        return write
 
     def read(self, storage: Storage, shape: Shape, dtype: DType | None = None) -> NDArray:
         """A copy of the array that a storage holds, as `dtype` where the storage has another."""

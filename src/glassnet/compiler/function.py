@@ -14,9 +14,9 @@ from glassnet.compiler.jit import compile_function
 from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.program import finish_memory, plan_graph
+from glassnet.compiler.stages import stage
 from glassnet.core.dtype import NDArray
-from glassnet.core.graph import Graph, Node
-from glassnet.core.shape import Shape
+from glassnet.core.graph import Graph
 from glassnet.errors import ShapeError, UncompilableError
 
 
@@ -28,17 +28,18 @@ class CompiledGraph:
         cpu = cpu or host_cpu()
         b = Builder("graph")
         self._plan = plan_graph(graph, b, cpu)
-        lifetimes = self._plan.lower(b, cpu)
-        size = finish_memory(b, lifetimes)
-        self.loops = forward(b.finish(), lifetimes)
+        lifetimes = stage("lower", self._plan.lower, b, cpu)
+        size = stage("memory", finish_memory, b, lifetimes)
+        self.loops = stage("forwarding", forward, b.finish(), lifetimes)
         self._native = compile_function(self.loops, cpu)
+        self.from_cache = self._native.from_cache
         self._arena = Arena(size)
         for node in self._plan.constants:
             self._arena.write(self._plan.storage(node), node.value)
         # Where inputs are written and outputs read: what every call needs is worked out once.
-        self._inputs = [self._window(node) for node in self._plan.graph.inputs]
+        self._inputs = [self._arena.writer(self._plan.storage(node)) for node in self._plan.graph.inputs]
         self._outputs = [
-            (self._window(node)[0], made.shape, made.dtype)
+            (self._arena.window(self._plan.storage(node)), made.shape, made.dtype)
             for node, made in zip(self._plan.graph.outputs, graph.outputs, strict=True)
         ]
         self._others = self._inputs
@@ -56,23 +57,15 @@ class CompiledGraph:
     def bind(self, inputs: Sequence[NDArray]) -> None:
         """Writes the first inputs, which stay for every call of `rest`; their shapes are not checked."""
         self._others = self._inputs[len(inputs) :]
-        _write(self._inputs, inputs)
+        for i, array in enumerate(inputs):
+            self._inputs[i](array)
 
     def rest(self, inputs: Sequence[NDArray]) -> list[NDArray]:
         """The outputs for the bound inputs and these, the others; their shapes are not checked."""
-        _write(self._others, inputs)
+        for i, array in enumerate(inputs):
+            self._others[i](array)
         self._native.call(self._arena.address)
         return [window.reshape(shape).astype(dtype, "C") for window, shape, dtype in self._outputs]
-
-    def _window(self, node: Node) -> tuple[NDArray, Shape]:
-        storage = self._plan.storage(node)
-        return self._arena.window(storage), storage.shape
-
-
-def _write(windows: Sequence[tuple[NDArray, Shape]], arrays: Sequence[NDArray]) -> None:
-    for i, array in enumerate(arrays):
-        window, form = windows[i]
-        window[...] = array.reshape(form)
 
 
 def compile_graph(graph: Graph, cpu: CPU | None = None) -> CompiledGraph:

@@ -10,6 +10,7 @@ import numpy as np
 
 from glassnet.compiler.passes.rewrite import STACKS, Rule, apply_rules, known, make, number, uniform
 from glassnet.compiler.passes.slices import SLICE_RULES, sum_of_parts
+from glassnet.compiler.stages import count
 from glassnet.core.graph import Graph, Node
 from glassnet.core.trace import constant
 from glassnet.ops.matrix import split_spec
@@ -30,7 +31,9 @@ def merge_equal(graph: Graph) -> Graph:
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         key = key_of(node, inputs)
-        if key not in first:
+        if key in first:
+            count("equal nodes merged")
+        else:
             changed = inputs != node.inputs
             first[key] = (
                 Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
@@ -62,8 +65,9 @@ def fold(graph: Graph) -> Graph:
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         values = [known(x) for x in inputs]
-        foldable = node.op.name not in ("constant", "loop")  # a loop has several results
+        foldable = node.op.name not in ("constant", "loop", "images")  # which have several results
         if foldable and inputs and all(value is not None for value in values):
+            count("folded to a constant")
             with np.errstate(all="ignore"):  # log 0 is -inf here as in every engine
                 return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))
         if inputs == node.inputs:
@@ -227,7 +231,10 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys(
         (
             *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"),
-            *("maximum", "minimum"),
+            *("maximum", "minimum", "fmax", "fmin", "clip", "copysign", "heaviside"),
+            *("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor"),
+            *("floor_divide", "remainder", "fmod", "power", "hypot", "arctan2"),
+            *("logaddexp", "logaddexp2", "xlogy"),
         ),
         _ELEMENTWISE,
     ),

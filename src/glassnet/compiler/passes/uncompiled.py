@@ -6,16 +6,9 @@ from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph
 from glassnet.errors import UncompilableError
 
-_FUNCTIONS = (
-    *("arccos", "arcsin", "arctan", "arctan2", "cbrt", "erfinv", "gamma", "gammaln", "polygamma"),
-    *("random_truncated_normal", "unnormalized_sinc"),
-)
-_QUOTIENTS = ("floor_divide", "fmod", "remainder")
 _FACTORISATIONS = ("cholesky", "det", "eigh", "inv", "pinv", "qr", "slogdet", "solve", "svd")
 
 UNCOMPILED: dict[str, str] = {
-    **dict.fromkeys(_FUNCTIONS, "there is no vector function for it yet"),
-    **dict.fromkeys(_QUOTIENTS, "there is no vector function yet that finds whole quotients exactly"),
     **dict.fromkeys(_FACTORISATIONS, "linear algebra is left to the library behind NumPy"),
     "argsort": "there are no kernels yet that sort",
     "while_loop": "the number of its steps is known only when it runs",

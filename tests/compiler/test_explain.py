@@ -154,3 +154,14 @@ def test_a_dump_that_cannot_be_written_says_so(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("GLASSNET_DUMP", str(taken))
     with pytest.raises(ConfigurationError, match=r"cannot be written to .*taken.*GLASSNET_DUMP"):
         execute.run(trace(layer, W, X)[0], [W, X], "auto")
+
+
+def test_the_body_of_a_loop_has_kernels_of_its_own() -> None:
+    def states(w: Any, x: Any) -> Any:
+        return gn.scan(lambda h, row: (gnp.tanh(w @ h + row), h), x[0] * 0.0, x)[0]
+
+    loops = gn.compile(states).explain(X[:, :3].copy(), X[:, :3].copy())["lower"].text.splitlines()
+    notes = [line for line in loops if line.lstrip().startswith("# ")]
+    loop, cell = (next(n for n, line in enumerate(notes) if what in line) for what in (": loop", ", tanh"))
+    assert loop < cell
+    assert notes[loop].index("#") < notes[cell].index("#")

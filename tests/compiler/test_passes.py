@@ -119,6 +119,14 @@ def test_factors_stand_in_front():
     assert simplify(graph).outputs[0].inputs[0].op.name == "constant"  # x a -> a x
 
 
+def test_factors_that_spread_a_row_keep_its_shape():
+    # past bug: a (b x) became (a b) x where a has more rows than x, and the graph was refused
+    graph, _ = trace(lambda x: np.full((1, 4), 2.0) * (3.0 * x), M[0])
+    simplified = simplify(graph).verify()
+    assert simplified.outputs[0].shape == (1, 4)
+    np.testing.assert_array_equal(interpret(simplified, [M[0]])[0], 6.0 * M[:1])
+
+
 def test_folding_an_infinity_is_silent():
     graph, _ = trace(gnp.tanh, M)
     infinite = make("divide", constant(np.ones(4)), constant(np.zeros(4)))

@@ -143,7 +143,7 @@ def _rewritten(made: Made) -> tuple[str, str]:
         | {f"{op} less": n for op, n in (_ops(before) - _ops(after)).items()}
     )
     what = ", ".join(f"{what} {n}" if n > 1 else what for what, n in counts.most_common())
-    return f"{len(before.nodes)} -> {len(after.nodes)} nodes: {what}", str(after)
+    return f"{len(before.nodes)} -> {len(after.nodes)} nodes: {what or 'inside loops'}", str(after)
 
 
 def _ops(graph: Graph) -> Counter[str]:

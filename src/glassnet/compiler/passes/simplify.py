@@ -110,7 +110,7 @@ def _multiply(node: Node) -> Node | None:
             return make("negative", other, like=node)
         if factor is not None and other.op.name == "multiply":  # a (b x) -> (a b) x
             inner = uniform(other.inputs[0])
-            if inner is not None:
+            if inner is not None and other.inputs[1].shape == node.shape:
                 return make("multiply", number(factor * inner, node.dtype), other.inputs[1], like=node)
         if other.op.name == "where" and other.shape == node.shape:
             condition, yes, no = other.inputs

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Index, Operand, Position, Value
-from glassnet.compiler.lowering.images import Group, Spot
+from glassnet.compiler.lowering.images import Group, Spot, lane_sums
 from glassnet.compiler.lowering.matrix import split
 from glassnet.compiler.lowering.view import View
 from glassnet.compiler.passes.image_layout import Lanes, planes
@@ -29,6 +29,9 @@ _TILE_OVERHEAD = 12  # cycles to start and end a tile
 _FIRST_CACHE = 24 * 1024  # bytes of it that a band of rows may take
 _STATIC_TILES = 3  # tiles of a row that are written out
 _UNROLLED_LINES = 160  # of neighbouring places that are written out
+
+
+Piece = tuple[Position, int]  # where it begins, and how many
 
 
 @dataclass(frozen=True)
@@ -366,6 +369,7 @@ class _ToInput:
         reached = range(
             max(0, like + left - taps + 1) - like, min(self.y.extents[2], like + wide + left) - like
         )
+
         def tap(i: Position, *sums: Operand) -> Sequence[Operand]:
             row = Index.of(y) + self.low[0] - i
             return b.loop(0, self.outputs, 1, lambda o, *inner: output(o, i, row, inner), sums)
@@ -454,15 +458,18 @@ def choose_kernel_tile(outputs: int, inputs: int, taps: int, registers: int) -> 
 
 
 def lower_to_kernel(group: Group, nest: Nest) -> Callable[[], None]:
-    """What a block adds to the gradient of a kernel: sums over all places, each lane for itself."""
-    return _ToKernel(group, nest).lower
+    """What a block adds to the gradient of a kernel: sums over all places, each lane for itself.
+
+    Late, it is the gradient itself, from all blocks at once.
+    """
+    return _Gradient(group, nest).lower if nest.late else _ToKernel(group, nest).lower
 
 
 class _ToKernel:
     def __init__(self, group: Group, nest: Nest) -> None:
         node = nest.anchor
         assert node is not None  # a nest of this kind has one
-        self.group, self.b, self.total = group, group.b, group.totals[node]
+        self.group, self.b, self.node = group, group.b, node
         self.x, self.y = (group.places[source] for source in node.inputs)
         self.channels = node.shape[:2]
         self.kernel, self.low = _taps(node.shape), _low(node)
@@ -484,56 +491,60 @@ class _ToKernel:
         def across(first: Position, rows: int, o: Position, deep: int) -> None:
             pieces(b, inputs, tile.inputs, lambda c, wide: kernel(first, rows, (o, deep), (c, wide)))
 
-        def kernel(first: Position, rows: int, o: tuple[Position, int], c: tuple[Position, int]) -> None:
+        def kernel(first: Position, rows: int, o: Piece, c: Piece) -> None:
             def line(i: Position) -> None:
-                pieces(b, self.kernel[1], tile.taps, lambda j, taps: self._sums(first, rows, o, c, i, (j, taps)))
+                pieces(
+                    b, self.kernel[1], tile.taps, lambda j, taps: self._sums(first, rows, o, c, i, (j, taps))
+                )
 
             b.loop(0, self.kernel[0], 1, line)
 
         pieces(b, self.rows, self.band, band)
 
-    def _sums(
-        self,
-        first: Position,
-        rows: int,
-        o: tuple[Position, int],
-        c: tuple[Position, int],
-        i: Position,
-        j: tuple[Position, int],
-    ) -> None:
+    def _sums(self, first: Position, rows: int, o: Piece, c: Piece, i: Position, j: Piece) -> None:
         """Adds the products of a band of rows to one tile of sums."""
         b, group = self.b, self.group
         triples = [(k, m, t) for k in range(o[1]) for m in range(c[1]) for t in range(j[1])]
+        total = group.totals[self.node]
 
         def place(k: int, m: int, t: int) -> Index:
             (down, across), (_, inputs) = self.kernel, self.channels
             row = ((Index.of(o[0]) + k) * inputs + c[0] + m) * down + i
             return (row * across + j[0] + t) * group.lanes
 
+        old = [b.load(total, place(*triple), group.lanes) for triple in triples]
+        for triple, new in zip(triples, self._added(old, first, rows, o, c, i, j), strict=True):
+            b.store(total, place(*triple), new)
+
+    def _added(
+        self, old: Sequence[Operand], first: Position, rows: int, o: Piece, c: Piece, i: Position, j: Piece
+    ) -> Sequence[Operand]:
+        """The tile's sums with a band of rows of the present block."""
+        b, group = self.b, self.group
+
         def row(r: Position, *sums: Operand) -> Sequence[Operand]:
             return b.loop(
                 0,
                 self.columns,
                 self.unrolled,
-                lambda q, *inner: self._places(first + Index.of(r), Index.of(q), o, c, i, j, inner),
+                lambda q, *inner: self._places(Index.of(first) + r, Index.of(q), o, c, i, j, inner),
                 sums,
             )
 
-        old = [b.load(self.total, place(*triple), group.lanes) for triple in triples]
-        start = old if group.valid is None else [b.zero(group.vector)] * len(triples)
+        start = old if group.valid is None else [b.zero(group.vector)] * len(old)
         sums = b.loop(0, rows, 1, row, start)
-        for triple, before, made in zip(triples, old, sums, strict=True):
-            new = made if group.valid is None else b.add(before, group.examples(made))
-            b.store(self.total, place(*triple), new)
+        if group.valid is None:
+            return sums
+        return [b.add(before, group.examples(made)) for before, made in zip(old, sums, strict=True)]
 
     def _places(
         self,
         row: Index,
         column: Index,
-        o: tuple[Position, int],
-        c: tuple[Position, int],
+        o: Piece,
+        c: Piece,
         i: Position,
-        j: tuple[Position, int],
+        j: Piece,
         sums: Sequence[Operand],
     ) -> list[Operand]:
         """The products of some places of a row; what neighbouring taps share is loaded once."""
@@ -555,6 +566,51 @@ class _ToKernel:
     def _load(self, place: Lanes, channel: Index, row: Index, column: Index) -> Operand:
         index = _at(place, self.group.number, channel, row, column)
         return self.b.load(place.buffer, index, self.group.lanes)
+
+
+class _Gradient(_ToKernel):
+    """The gradient where a tile of it is summed over all blocks at once, and its lanes are added right away."""
+
+    def lower(self) -> None:
+        """Tiles of channels of both sides, then the rows of the kernel."""
+        b, (outputs, inputs), tile = self.b, self.channels, self.tile
+        if self.node not in self.group.results:
+            return  # nobody asks for it
+
+        def line(o: Piece, c: Piece, i: Position) -> None:
+            pieces(b, self.kernel[1], tile.taps, lambda j, taps: self._tile(o, c, i, (j, taps)))
+
+        def kernel(o: Piece, c: Piece) -> None:
+            b.loop(0, self.kernel[0], 1, lambda i: line(o, c, i))
+
+        def across(o: Position, deep: int) -> None:
+            pieces(b, inputs, tile.inputs, lambda c, wide: kernel((o, deep), (c, wide)))
+
+        pieces(b, outputs, tile.outputs, across)
+
+    def _tile(self, o: Piece, c: Piece, i: Position, j: Piece) -> None:
+        b, group = self.b, self.group
+        target = group.block.view(group.results[self.node])
+
+        def block(number: Position, *sums: Operand) -> Sequence[Operand]:
+            group.begin_block(number)
+            return self._added(sums, 0, self.rows, o, c, i, j)
+
+        zeros = [b.zero(group.vector)] * (o[1] * c[1] * j[1])
+        sums = b.loop(0, group.blocks, 1, block, zeros)
+        for k in range(o[1]):
+            for m in range(c[1]):
+                first = (k * c[1] + m) * j[1]
+                place = [
+                    Index.of(o[0]) + k,
+                    Index.of(c[0]) + m,
+                    *([i] if len(target.shape) == 4 else []),
+                    j[0],
+                ]
+                for start in range(0, j[1], group.lanes):
+                    vectors = sums[first + start : first + min(start + group.lanes, j[1])]
+                    here = [*place[:-1], Index.of(place[-1]) + start]
+                    target.store(b, here, *lane_sums(b, vectors))
 
 
 def choose_band(rows: int, row: int) -> int:

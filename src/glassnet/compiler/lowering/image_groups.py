@@ -22,12 +22,16 @@ def lower_images(block: Block, kernel: Kernel) -> None:
     """The loops of a group."""
     group = Group(block, kernel)
     group.clear()
-    nests = [_NESTS[nest.kind](group, nest) for nest in group.nests]
+    nests = [(_NESTS[nest.kind](group, nest), nest.late) for nest in group.nests]
 
     def one_block(number: Position) -> None:
         group.begin_block(number)
-        for lower in nests:
-            lower()
+        for lower, late in nests:
+            if not late:
+                lower()
 
     group.b.loop(0, group.blocks, 1, one_block)
+    for lower, late in nests:
+        if late:
+            lower()
     group.add_lanes()

@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Index, Operand, Position, Value
+from glassnet.compiler.lowering.evaluate import Memory
 from glassnet.compiler.lowering.images import Group, Spot, lane_sums
 from glassnet.compiler.lowering.matrix import split
+from glassnet.compiler.lowering.nest import over
 from glassnet.compiler.lowering.view import View
 from glassnet.compiler.passes.image_layout import Lanes, planes
 from glassnet.compiler.passes.image_nests import Nest
@@ -28,6 +30,7 @@ _LATENCY = 4  # cycles of a multiply-add, of which two begin in each
 _TILE_OVERHEAD = 12  # cycles to start and end a tile
 _FIRST_CACHE = 24 * 1024  # bytes of it that a band of rows may take
 _STATIC_TILES = 3  # tiles of a row that are written out
+_LONG_TILE = 64  # products of each sum of a tile whose results are worked on in a loop
 _UNROLLED_LINES = 160  # of neighbouring places that are written out
 
 
@@ -60,26 +63,28 @@ class _Weights:
         count, others = (inputs, outputs) if split_inputs else (outputs, inputs)
 
         def piece(start: Position, deep: int) -> None:
-            def row(other: Position, i: Position) -> None:
-                for k in range(deep):
-                    for j in range(across):
-                        o, c = (other, start + k) if split_inputs else (start + k, other)
-                        places = (o, c, i, j) if len(view.shape) == 4 else (o, c, j)
-                        value = b.load(view.buffer, view.place(places))
-                        b.store(weights.packed, weights.place(start, deep, other, i, j, k), value)
+            def row(other: Position, i: Position, k: Position) -> None:
+                own = Index.of(start) + k
+                o, c = (other, own) if split_inputs else (own, other)
+                for j in range(across):
+                    places = (o, c, i, j) if len(view.shape) == 4 else (o, c, j)
+                    value = b.load(view.buffer, view.place(places))
+                    b.store(weights.packed, weights.place(start, deep, other, i, j, k), value)
 
-            b.loop(0, others, 1, lambda other: b.loop(0, down, 1, lambda i: row(other, i)) and None)
+            over(b, (others, down, deep), row)
 
         pieces(b, count, size, piece)
         return weights
 
-    def place(self, start: Position, deep: int, other: Position, i: Position, j: int, k: int) -> Index:
+    def place(
+        self, start: Position, deep: int, other: Position, i: Position, j: int, k: Position
+    ) -> Index:
         """Where the weight of channel k of the tile at `start` lies, for another channel and a tap."""
         outputs, inputs = self.view.shape[:2]
         down, across = _taps(self.view.shape)
         others = outputs if self.split_inputs else inputs
         row = (Index.of(i) * others + other) if self.split_inputs else (Index.of(other) * down + i)
-        tap = row * (across * deep) + (k * across + j if self.split_inputs else j * deep + k)
+        tap = row * (across * deep) + (Index.of(k) * across + j if self.split_inputs else Index.of(k) + j * deep)
         return Index.of(start) * (others * down * across) + tap
 
     def at(self, start: Position, deep: int, other: Position, i: Position, j: int, k: int) -> Operand:
@@ -104,6 +109,67 @@ def pieces(b: Builder, count: int, size: int, body: Callable[[Position, int], No
     for piece, times in split(count, size):
         b.loop(start, start + piece * times, piece, lambda i, piece=piece: body(i, piece))
         start += piece * times
+
+
+# -- what follows on a tile
+
+
+class _Results:
+    """What a nest does with the results of its convolution, tile by tile.
+
+    Where a tile is long in the making, it is handed over in memory and worked on in a loop, place by place:
+    that is less code, and little time beside the rest.
+    """
+
+    def __init__(self, group: Group, nest: Nest, node: Node, steps: int, vectors: int) -> None:
+        self.group, self.nest, self.node = group, nest, node
+        followers = sum(not other.op.name.endswith("convolution") for other in nest.nodes)
+        self.looped = followers > 0 and steps >= _LONG_TILE and vectors > 1
+        self.scratch = group.block.scratch(group.element, vectors * group.lanes) if self.looped else None
+
+    def finish(
+        self, at: tuple[Position, Position, Position], values: Sequence[Sequence[Sequence[Operand]]]
+    ) -> None:
+        """All that follows on results from (channel, row, column) on: for each channel, place and tap one."""
+        group, b, (c, y, x) = self.group, self.group.b, at
+        if self.scratch is None:
+            for k, places in enumerate(values):
+                shared = group.shared(self.nest, c + k)
+                self._add(c + k, self._places(c + k, y, x, places, shared))
+            return
+        flat = [value for places in values for taps in places for value in taps]
+        for number, value in enumerate(flat):
+            b.store(self.scratch, number * group.lanes, value)
+        wide, taps = len(values[0]), len(values[0][0])
+
+        def channel(k: Position) -> None:
+            own = Index.of(c) + k
+            shared = group.shared(self.nest, own)
+
+            def place(q: Position, *totals: Operand) -> list[Operand]:
+                first = (Index.of(k) * wide + q) * (taps * group.lanes)
+                loaded = [b.load(scratch, first + r * group.lanes, group.lanes) for r in range(taps)]
+                new = self._places(own, y, Index.of(x) + q, [loaded], shared)
+                return [b.add(total, more) for total, more in zip(totals, new, strict=True)]
+
+            zeros = [b.zero(group.vector)] * len(self.nest.sums)
+            self._add(own, b.loop(0, wide, 1, place, zeros))
+
+        scratch = self.scratch
+        b.loop(0, len(values), 1, channel)
+
+    def _places(
+        self, c: Position, y: Position, x: Position, values: Sequence[Sequence[Operand]], shared: Memory
+    ) -> list[Operand]:
+        spots = [self.group.spot(self.nest, c, y, x + q, shared) for q in range(len(values))]
+        for spot, taps in zip(spots, values, strict=True):
+            for place, value in zip(spot.taps if len(taps) > 1 else [spot], taps, strict=True):
+                place.known[self.node] = value
+        return self.group.finish(self.nest, spots)
+
+    def _add(self, channel: Position, totals: Sequence[Operand]) -> None:
+        for node, total in zip(self.nest.sums, totals, strict=True):
+            self.group.add(node, channel, total, whole=False)
 
 
 # -- forward
@@ -164,6 +230,9 @@ class _Forward:
             nest.grid[2], nest.grid[0], self.window, self.kernel[1], group.cpu.registers
         )
         self.weights = _Weights.pack(group, w, split_inputs=False, size=self.tile.outputs)
+        vectors = self.tile.places * self.tile.outputs * self.window[0] * self.window[1]
+        node = self.biased or self.anchor
+        self.results = _Results(group, nest, node, self.inputs * self.kernel[0] * self.kernel[1], vectors)
 
     def lower(self) -> None:
         """Rows of the grid, then tiles of channels, then tiles of places."""
@@ -201,15 +270,13 @@ class _Forward:
             return sums
 
         sums = list(b.loop(0, self.inputs, 1, channel, start))
-        for k in range(deep):
-            spots = [self.group.spot(self.nest, o + k, y, x + q, shared[k]) for q in range(wide)]
-            own = sums[k * wide * down * across :]
-            for q, spot in enumerate(spots):
-                for r, place in enumerate(spot.taps or [spot]):
-                    value = own[(r // across) * wide * across + q * across + r % across]
-                    place.known[self.biased or self.anchor] = value
-            for node, total in zip(self.nest.sums, self.group.finish(self.nest, spots), strict=True):
-                self.group.add(node, o + k, total, whole=False)
+
+        def taps_of(k: int, q: int) -> list[Operand]:
+            first = k * wide * down * across + q * across
+            return [sums[first + i * wide * across + j] for i in range(down) for j in range(across)]
+
+        values = [[taps_of(k, q) for q in range(wide)] for k in range(deep)]
+        self.results.finish((o, y, x), values)
 
     def _load(self, c: Position, row: Position, column: Position) -> Operand:
         above, left = self.low
@@ -296,6 +363,8 @@ class _ToInput:
             columns, channels, self.kernel[1], group.cpu.registers, far=row > _FIRST_CACHE
         )
         self.weights = _Weights.pack(group, w, split_inputs=True, size=self.deep)
+        steps = self.outputs * self.kernel[0] * self.kernel[1]
+        self.results = _Results(group, nest, self.anchor, steps, self.wide * self.deep)
 
     def lower(self) -> None:
         """Rows of the input, then tiles of channels, then tiles of its columns."""
@@ -406,13 +475,7 @@ class _ToInput:
 
         zero = b.zero(self.group.vector)
         sums = b.loop(rows[0], rows[1], 1, tap, [zero] * (wide * deep))
-        for k in range(deep):
-            shared = self.group.shared(self.nest, c + k)
-            spots = [self.group.spot(self.nest, c + k, y, Index.of(x) + q, shared) for q in range(wide)]
-            for q, spot in enumerate(spots):
-                spot.known[self.anchor] = sums[k * wide + q]
-            for node, total in zip(self.nest.sums, self.group.finish(self.nest, spots), strict=True):
-                self.group.add(node, c + k, total, whole=False)
+        self.results.finish((c, y, x), [[[sums[k * wide + q]] for q in range(wide)] for k in range(deep)])
 
     def _load(self, o: Position, row: Index, column: Index) -> Operand:
         return self.b.load(self.y.buffer, _at(self.y, self.group.number, o, row, column), self.group.lanes)

@@ -159,7 +159,7 @@ class _Planner:
             return False  # which is known behind its loops only
         own = planes(node.shape)
         if nest.window is not None and own == nest.fine and not nest.spills:
-            return True
+            return nest.kind == "map"  # whose places are a few at a time
         return own == nest.grid and not nest.looped
 
     def _pool(self, node: Node) -> None:

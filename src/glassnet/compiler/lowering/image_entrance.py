@@ -106,7 +106,7 @@ def packed(shape: Shape) -> list[int]:
 
 
 def _to_images(block: Block, node: Node) -> None:
-    """An entrance of its own: from an array of the graph, of the shape that is turned or one row an example."""
+    """An entrance of its own: from an array of the graph, as it is turned or with one row an example."""
     source, target = block.view(node.inputs[0]), block.layout.storages[node]
     assert isinstance(target, ImageStorage)  # the layout gives it one
     strides = source.strides[1:] if source.shape == target.whole else packed(target.whole[1:])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from glassnet.compiler.loop_ir import Position
-from glassnet.compiler.lowering.image_convolution import lower_convolution, lower_to_input, lower_to_kernel
+from glassnet.compiler.lowering.image_convolution import lower_convolution, lower_to_input
+from glassnet.compiler.lowering.image_gradient import lower_to_kernel
+from glassnet.compiler.lowering.image_pooling import lower_large_pool, lower_map
 from glassnet.compiler.lowering.images import Group
 from glassnet.compiler.lowering.nest import Block
-from glassnet.compiler.lowering.image_pooling import lower_large_pool, lower_map
 from glassnet.compiler.passes.fuse import Kernel
 
 _NESTS = {

@@ -57,7 +57,7 @@ def lower_map(group: Group, nest: Nest) -> Callable[[], None]:
         for node, total in zip(nest.sums, totals, strict=True):
             group.add(node, c, total, whole=True)
 
-    return lambda: b.loop(0, channels, 1, channel) and None
+    return lambda: over(b, (channels,), channel)
 
 
 def each_tap(
@@ -97,4 +97,4 @@ def lower_large_pool(group: Group, nest: Nest) -> Callable[[], None]:
     return lambda: over(b, nest.grid, window)
 
 
-_RESULTS = ("window_max", "window_place", "window_sum")
+_RESULTS: tuple[str, ...] = ("window_max", "window_place", "window_sum")

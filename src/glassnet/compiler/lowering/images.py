@@ -1,4 +1,4 @@
-"""Groups of images: a loop over the blocks of the batch, and in it the nests, all on whole vectors of examples.
+"""Groups of images: where the values of a group lie, and what they are at a place of the present block.
 
 Sums over the batch gather in vectors, one lane an example of each block, until the last block is done; then
 their lanes are added. Where the batch does not fill its last block, that block's empty lanes are left out.

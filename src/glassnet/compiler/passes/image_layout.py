@@ -1,8 +1,8 @@
-"""Where images lie: block by block of the batch, within a block by channel, row and column, the batch innermost.
+"""Where images lie: block by block of the batch, a block by channel, row and column, the batch innermost.
 
 Each place holds one vector, an example a lane. Around a plane lie as many zeros as the convolutions that read
-it reach beyond its edges; they are never written. A matrix (batch, features) that lies feature by feature is an
-image too: its blocks are pieces of its lines.
+it reach beyond its edges; they are never written. A matrix (batch, features) that lies feature by feature is
+an image too: its blocks are pieces of its lines.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ImageStorage(Storage):
 
     @property
     def persistent(self) -> bool:
-        """Whether the memory must not be lent to others: zeros in it are written once, before the first call."""
+        """Whether the memory must not be lent to others: its zeros are written once, before the first call."""
         return self.spills or any(self.margin)
 
     def write(self, flat: NDArray, array: NDArray) -> None:

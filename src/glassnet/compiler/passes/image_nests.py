@@ -2,8 +2,8 @@
 
 A nest runs over a grid of (channels, rows, columns), and where pools take part, each place of the grid stands
 for a window of places of a finer one: the fine values of a window are worked on together, so that a pool or
-what goes back through it needs no memory in between. A convolution is the anchor of a nest of its own; what is
-cheap and of its shape runs on its results in registers.
+what goes back through it needs no memory in between. A convolution is the anchor of a nest of its own; what
+is cheap and of its shape runs on its results in registers.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Nest:
     """One nest of loops: `kind` is "map", "convolution", "to_input", "to_kernel" or "pool".
 
     `window` is the fine places (rows, columns) of a place of the grid. With `looped`, windows are large and
-    run through by loops. `spills` is where fine places lie outside all windows. What is `late` runs behind the
-    last block, with a loop over the blocks of its own.
+    run through by loops. `spills` is where fine places lie outside all windows. What is `late` runs behind
+    the last block, with a loop over the blocks of its own.
     """
 
     kind: str

@@ -9,7 +9,7 @@ these have values: the interpreter runs a graph that holds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ def images_of(graph: Graph) -> set[Node]:
 
 
 def leaves_images(node: Node) -> bool:
-    """Whether an op takes images to an ordinary value: a matrix, a sum over the batch, a kernel's gradient."""
+    """Whether an op takes images to an ordinary value: a matrix, a sum over the batch, a gradient."""
     if node.op is FROM_IMAGES or node.op is IMAGES:
         return True
     if node.op.name == "sum":

@@ -1,0 +1,208 @@
+"""Barriers: who runs which statement of a function for several threads, and where they wait for one another.
+
+A divided loop is run by all, each a part; the loops around divided ones and the numbers that everybody needs
+are run by all alike; every other statement by the first thread alone. A barrier stands before a statement
+that touches what another thread may touch since the last barrier, where one of the two writes. In a loop
+the statements of the trip before count as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from glassnet.compiler.loop_ir import (
+    Barrier,
+    Buffer,
+    Function,
+    If,
+    Instruction,
+    Load,
+    Loop,
+    Operand,
+    Statement,
+    Store,
+    Value,
+)
+from glassnet.compiler.passes.footprints import Access, Ranges, accesses, apart, made_in
+
+_FIRST, _ALL, _PART = "first", "all", "part"  # who makes an access: one thread, each thread, each its part
+
+Pending = dict[tuple[Access, str], None]  # what was touched since the last barrier, and by whom
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What becomes of loops: what a loop that is divided is replaced by, and which ones all threads run.
+
+    `private` buffers of a divided loop are each thread's own.
+    """
+
+    divided: Mapping[Loop, Loop]
+    common: Collection[Loop | If]
+    private: Mapping[Loop, Collection[Buffer]]
+
+
+class Meetings:
+    """Writes the body of a function for several threads."""
+
+    def __init__(self, roles: Roles, meeting: Buffer, is_first: Value, ranges: dict[Value, range]) -> None:
+        self.roles, self.meeting, self.is_first, self.ranges = roles, meeting, is_first, ranges
+        self._older: dict[Loop, dict[Value, Value]] = {}
+        self._touched: dict[Statement, list[Access]] = {}
+        self._apart: dict[tuple[Access, Access], bool] = {}
+
+    def write(self, function: Function) -> tuple[Statement, ...]:
+        """The statements, with barriers."""
+        needed = _values([function.result] if function.result is not None else [])
+        return self.region(function.body, needed, {})[0]
+
+    def region(
+        self, body: Sequence[Statement], needed: set[Value], pending: Pending
+    ) -> tuple[tuple[Statement, ...], Pending]:
+        """A body that all threads run, of which all need these values; and what is pending behind it."""
+        while True:
+            region = _Region(self, needed, dict(pending))
+            for statement, common in zip(body, _common(body, needed, self.roles), strict=True):
+                region.add(statement, common)
+            region.flush()
+            if not region.missing:
+                return tuple(region.written), region.pending
+            needed = needed | region.missing
+
+    def loop(self, loop: Loop, pending: Pending) -> tuple[Statement, Pending]:
+        """A loop that all threads run."""
+        needed = _values([*loop.yields, *([loop.going] if loop.going is not None else [])])
+        older = self._older_values(loop)
+        before = pending
+        while True:
+            body, behind = self.region(loop.body, needed, before)
+            aged = {(access.aged(older), who): None for access, who in behind}
+            if aged.keys() <= before.keys():
+                # a loop that may make no trip leaves what was pending as it is
+                return replace(loop, body=body), aged if loop.static else aged | pending
+            before = before | aged
+
+    def _older_values(self, loop: Loop) -> dict[Value, Value]:
+        """For each value of the loop one that stands for what it was in any trip before."""
+        if loop not in self._older:
+            own = {loop.variable, *loop.carried, *made_in(loop.body)}
+            older = {value: Value(f"{value.name}.older", value.type) for value in own}
+            self.ranges |= {older[value]: self.ranges[value] for value in own if value in self.ranges}
+            self._older[loop] = older
+        return self._older[loop]
+
+    def touched(self, statement: Statement) -> list[Access]:
+        """What a statement accesses, beside memory that is a thread's own."""
+        if statement not in self._touched:
+            private = self.roles.private.get(statement, ()) if isinstance(statement, Loop) else ()
+            self._touched[statement] = [x for x in accesses([statement]) if x.buffer not in private]
+        return self._touched[statement]
+
+    def meet(self, a: Access, b: Access) -> bool:
+        """Whether the two touch memory in common and one of them writes."""
+        if not (a.writes or b.writes):
+            return False
+        if (a, b) not in self._apart:
+            self._apart[a, b] = apart(a, b, self.ranges)
+        return not self._apart[a, b]
+
+
+@dataclass
+class _Region:
+    """A body as it is written: statements of the first thread are gathered until all have to go on."""
+
+    meetings: Meetings
+    needed: set[Value]
+    pending: Pending
+    written: list[Statement] = field(default_factory=list[Statement])
+    alone: list[Statement] = field(default_factory=list[Statement])
+    known_to_first: set[Value] = field(default_factory=set[Value])
+    missing: set[Value] = field(default_factory=set[Value])  # what the first thread knew no more
+
+    def add(self, statement: Statement, common: bool) -> None:
+        """One more statement; `common` ones are for all threads."""
+        roles = self.meetings.roles
+        if isinstance(statement, Loop) and statement in roles.divided:
+            self._wait_for(self.meetings.touched(statement), _PART)
+            self.flush()
+            self.written.append(roles.divided[statement])
+        elif not common:
+            self._wait_for(self.meetings.touched(statement), _FIRST)
+            self.missing |= _uses([statement]) & self.known_to_first
+            self.alone.append(statement)
+        elif isinstance(statement, Loop):
+            self.flush()
+            loop, self.pending = self.meetings.loop(statement, self.pending)
+            self.written.append(loop)
+        elif isinstance(statement, If):
+            self.flush()
+            body, pending = self.meetings.region(statement.body, set(), self.pending)
+            self.pending |= pending
+            self.written.append(replace(statement, body=body))
+        else:
+            self._wait_for(self.meetings.touched(statement), _ALL)
+            self.written.append(statement)
+
+    def flush(self) -> None:
+        """Ends what the first thread does by itself."""
+        if self.alone:
+            self.written.append(If(self.meetings.is_first, tuple(self.alone)))
+            self.known_to_first |= made_in(self.alone)
+            self.alone = []
+
+    def _wait_for(self, touched: Iterable[Access], who: str) -> None:
+        meet = self.meetings.meet
+        if any(
+            not (who == by == _FIRST) and meet(access, other)
+            for access in touched
+            for other, by in self.pending
+        ):
+            self.flush()
+            self.written.append(Barrier(self.meetings.meeting))
+            self.pending = {}
+        self.pending |= {(access, who): None for access in touched}
+
+
+def _common(body: Sequence[Statement], needed: set[Value], roles: Roles) -> list[bool]:
+    """For each statement whether all threads run it: for what it holds, or for the values that it makes."""
+    wanted = set(needed)
+    result: list[bool] = []
+    for statement in reversed(body):
+        match statement:
+            case Instruction() | Load():
+                common = statement.result in wanted
+            case Loop():
+                common = statement in roles.common or not wanted.isdisjoint(statement.results)
+            case _:
+                common = statement in roles.common
+        if common or statement in roles.divided:
+            wanted |= _uses([statement])
+        result.append(common)
+    return result[::-1]
+
+
+def _values(operands: Iterable[Operand | int]) -> set[Value]:
+    return {operand for operand in operands if isinstance(operand, Value)}
+
+
+def _uses(statements: Sequence[Statement]) -> set[Value]:
+    """The values that statements and their inner bodies use."""
+    used: set[Value] = set()
+    for statement in statements:
+        match statement:
+            case Instruction():
+                used |= _values(statement.operands)
+            case Load():
+                used |= {value for value, _ in statement.index.terms}
+            case Store():
+                used |= {value for value, _ in statement.index.terms} | _values([statement.value])
+            case Loop():
+                used |= _values([statement.start, statement.stop, *statement.inits, *statement.yields])
+                used |= _values([statement.going] if statement.going is not None else [])
+                used |= _uses(statement.body)
+            case If():
+                used |= _values([statement.condition]) | _uses(statement.body)
+            case _:
+                pass
+    return used

@@ -49,12 +49,21 @@ def function(graph: Graph, engine: str) -> tuple[Callable[[Sequence[Any]], list[
 
 
 def runner(
-    step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float, engine: str
+    step: StepGraph,
+    data: TrainingData,
+    carried: list[NDArray],
+    learning_rate: float,
+    engine: str,
+    threads: int | None = None,
 ) -> tuple[Runner, str | None]:
-    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above."""
+    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above.
+
+    `threads` make a step of the compiled one together; None leaves that to GLASSNET_THREADS, or to the work
+    of a step.
+    """
     return _choose(
         engine,
-        lambda: _compiler().CompiledRunner(step, data, carried, learning_rate),
+        lambda: _compiler().CompiledRunner(step, data, carried, learning_rate, threads=threads),
         lambda: ReferenceRunner(step, data, carried, learning_rate),
         "network",
         _USER,

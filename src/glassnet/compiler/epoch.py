@@ -372,13 +372,7 @@ class CompiledRunner:
         count = epochs * (end_step - first_step)
         rates = self._step.rates(self.learning_rate, self.steps_taken, count)
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        pointers = [
-            self._arena.address,
-            *(column.ctypes.data for column in data.columns),
-            self._order.ctypes.data,
-            self._words.ctypes.data,
-            rates.ctypes.data,
-        ]
+        arrays = [*data.columns, self._order, self._words, rates]
         numbers = [
             data.rows,
             self.steps_per_epoch,
@@ -393,15 +387,16 @@ class CompiledRunner:
             *words,
         ]
         if self._team is None:
-            return self._total(pointers, numbers)
+            return self._total(arrays, (), numbers)
 
         def part(member: Member) -> float:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
-            return self._total([*pointers, *own], [*numbers, *member.share])
+            return self._total(arrays, own, [*numbers, *member.share])
 
         return self._team.run(part)
 
-    def _total(self, pointers: Sequence[int], numbers: Sequence[int]) -> float:
-        total = self._native(*pointers, *numbers)
+    def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
+        addresses = [array.ctypes.data for array in arrays]
+        total = self._native(self._arena.address, *addresses, *own, *numbers)
         assert isinstance(total, float)  # the function returns an f64
         return total

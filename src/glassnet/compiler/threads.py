@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from threading import Condition, Thread
+from weakref import finalize
 
 import numpy as np
 
@@ -16,23 +19,23 @@ ENVIRONMENT = "GLASSNET_THREADS"
 _WORK_OF_A_THREAD = 2_500_000  # instructions of a step: about half a millisecond
 _WHOLE = 2**32  # a share is given in parts of it
 
+_Inbox = SimpleQueue[Callable[[], None] | None]  # None ends the thread
 
-def requested_threads(threads: int | None = None) -> int | None:
+
+def requested_threads(threads: int | None) -> int | None:
     """What is asked for: `threads`, else GLASSNET_THREADS; None where the work of a step shall decide.
 
     Raises:
-        ConfigurationError: that is no whole number of 1 or more.
+        ConfigurationError: the variable holds no whole number of 1 or more.
     """
-    if threads is None:
-        text = os.environ.get(ENVIRONMENT, "")
-        if not text:
-            return None if cores() > 1 else 1
-        if not text.isdecimal() or int(text) < 1:
-            raise ConfigurationError(f"{ENVIRONMENT}={text!r}; it takes a whole number of 1 or more.")
-        return int(text)
-    if threads < 1:
-        raise ConfigurationError(f"threads={threads!r}; it takes a whole number of 1 or more.")
-    return threads
+    if threads is not None:
+        return threads
+    text = os.environ.get(ENVIRONMENT, "")
+    if not text:
+        return None if cores() > 1 else 1
+    if not text.isdecimal() or not int(text):
+        raise ConfigurationError(f"{ENVIRONMENT}={text!r}; it takes a whole number of 1 or more.")
+    return int(text)
 
 
 def thread_count(requested: int | None, work: int) -> int:
@@ -62,15 +65,12 @@ class Member:
 
 
 class Team:
-    """Threads that make one native call together; they live as long as the call.
-
-    All enter or none: a thread that came alone would wait for the others for ever.
-    """
+    """Threads that make native calls together. They wait between calls and end when the team is given up."""
 
     def __init__(self, size: int, private: int) -> None:
         self.size = size
         self._meeting = barrier_memory(size)
-        apart = -(-private // 64) * 64 + 64  # a line of the cache between two threads, and room to align
+        apart = -(-private // 64) * 64 + 64  # a line of the cache between two threads
         self._private = np.zeros(apart * size + 64, np.uint8)
         start = self._private.ctypes.data + -self._private.ctypes.data % 64
         bounds = [_WHOLE * number // size for number in range(size + 1)]
@@ -78,52 +78,80 @@ class Team:
             Member(start + number * apart, self._meeting.ctypes.data, (bounds[number], bounds[number + 1]))
             for number in range(size)
         ]
+        self._threads: list[Thread] = []
+        self._inboxes: list[_Inbox] = []
 
-    def run(self, call: Callable[[Member], float]) -> float:
-        """`call` by every member at once; what the first one's gives.
+    def run(self, function: Callable[[Member], float]) -> float:
+        """`function` by every member at once; what the first one's gives.
 
-        Ctrl-C is raised when the call has ended: native code is not left halfway.
+        Ctrl-C is raised when all are back: native code is not left halfway.
         """
-        gate = _Gate(self.size)
-        results: dict[Member, float] = {}
-
-        def work(member: Member) -> None:
-            if gate.enter():
-                results[member] = call(member)
-
-        threads = [Thread(target=work, args=(member,)) for member in self._members]
+        self._assemble()
+        call = _Call(function, self.size)
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            for member, inbox in zip(self._members, self._inboxes, strict=True):
+                inbox.put(partial(call.join, member))
+            call.wait()
         except BaseException:
-            if gate.close():
-                for thread in threads:
-                    thread.join()
+            call.off()
             raise
-        return results[self._members[0]]
+        return call.results[self._members[0]]
+
+    def _assemble(self) -> None:
+        """Starts the threads: the first time, and in a process that was forked."""
+        if self._threads and all(thread.is_alive() for thread in self._threads):
+            return
+        self._inboxes = [SimpleQueue() for _ in self._members]
+        finalize(self, _dismiss, self._inboxes)
+        self._threads = [Thread(target=_serve, args=(inbox,), daemon=True) for inbox in self._inboxes]
+        for thread in self._threads:
+            thread.start()
 
 
-class _Gate:
-    """Opens when all have come; a gate that was closed before lets nobody in."""
+def _serve(inbox: _Inbox) -> None:
+    while (task := inbox.get()) is not None:
+        task()
+        del task  # NOTE it holds the team, which could not be given up while its threads hold it
 
-    def __init__(self, size: int) -> None:
-        self._missing = size
-        self._closed = False
+
+def _dismiss(inboxes: list[_Inbox]) -> None:
+    for inbox in inboxes:
+        inbox.put(None)
+
+
+class _Call:
+    """One call by all members. All of them enter or none: one alone would wait for the others for ever."""
+
+    def __init__(self, function: Callable[[Member], float], size: int) -> None:
+        self.results: dict[Member, float] = {}
+        self._function = function
+        self._to_come = self._to_return = size
+        self._off = False
         self._changed = Condition()
 
-    def enter(self) -> bool:
-        """Waits for the others; whether they have all come."""
+    def join(self, member: Member) -> None:
+        """Waits until all have come, and makes the call."""
         with self._changed:
-            self._missing -= 1
+            self._to_come -= 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or not self._missing)
-            return not self._missing
+            self._changed.wait_for(lambda: self._off or not self._to_come)
+            if self._to_come:
+                return
+        try:
+            self.results[member] = self._function(member)
+        finally:
+            with self._changed:
+                self._to_return -= 1
+                self._changed.notify_all()
 
-    def close(self) -> bool:
-        """Sends home whoever waits; True if all had come already and are inside."""
+    def wait(self) -> None:
+        """Waits until all are back."""
         with self._changed:
-            self._closed = bool(self._missing)
+            self._changed.wait_for(lambda: not self._to_return)
+
+    def off(self) -> None:
+        """Sends home whoever waits; if all had come already, waits until they are back."""
+        with self._changed:
+            self._off = True
             self._changed.notify_all()
-            return not self._closed
+            self._changed.wait_for(lambda: bool(self._to_come) or not self._to_return)

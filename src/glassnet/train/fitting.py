@@ -42,6 +42,7 @@ def program_of(
     optimizer: Optimizer | FullBatchMethod[Any],
     epochs: int,
     engine: str,
+    threads: int | None = None,
 ) -> TrainingProgram:
     """The training run over rows in memory."""
     if isinstance(optimizer, FullBatchMethod):
@@ -53,7 +54,7 @@ def program_of(
     )
     steps = epochs * -(-count // size)
     step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
     return TrainingProgram(made, step.carried, setting.first_epoch, reason)
 
 
@@ -66,6 +67,7 @@ def streamed_program_of(
     optimizer: Optimizer | FullBatchMethod[Any],
     epochs: int,
     engine: str,
+    threads: int | None = None,
 ) -> StreamedProgram:
     """The training run over the blocks of a source, of which `first` has the form."""
     if isinstance(optimizer, FullBatchMethod):
@@ -81,10 +83,14 @@ def streamed_program_of(
     data = TrainingData(first.columns(setting.composition.reduction), setting.shuffle)
     steps = None if batches is None else epochs * batches
     step = _step(setting, data, optimizer, size, steps, weighted=True)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
     return StreamedProgram(
         made, step.carried, source, columns, setting.shuffle, size, setting.first_epoch, reason
     )
+
+
+def _threads(threads: int | None) -> int | None:
+    return None if threads is None else require_whole("fit", "threads", threads, 1)
 
 
 def _step(

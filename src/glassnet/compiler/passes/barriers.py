@@ -35,11 +35,13 @@ Pending = dict[tuple[Access, str], None]  # what was touched since the last barr
 class Roles:
     """What becomes of loops: what a loop that is divided is replaced by, and which ones all threads run.
 
-    `private` buffers of a divided loop are each thread's own.
+    The trips of a `free` loop, which is one of the latter, touch nothing that another trip writes but these
+    buffers. The `private` buffers of a divided loop are each thread's own.
     """
 
     divided: Mapping[Loop, Loop]
     common: Collection[Loop | If]
+    free: Mapping[Loop, Collection[Buffer]]
     private: Mapping[Loop, Collection[Buffer]]
 
 
@@ -49,6 +51,7 @@ class Meetings:
     def __init__(self, roles: Roles, meeting: Buffer, is_first: Value, ranges: dict[Value, range]) -> None:
         self.roles, self.meeting, self.is_first, self.ranges = roles, meeting, is_first, ranges
         self._older: dict[Loop, dict[Value, Value]] = {}
+        self._uses: dict[Statement, set[Value]] = {}
         self._touched: dict[Statement, list[Access]] = {}
         self._apart: dict[tuple[Access, Access], bool] = {}
 
@@ -63,7 +66,7 @@ class Meetings:
         """A body that all threads run, of which all need these values; and what is pending behind it."""
         while True:
             region = _Region(self, needed, dict(pending))
-            for statement, common in zip(body, _common(body, needed, self.roles), strict=True):
+            for statement, common in zip(body, self._common(body, needed), strict=True):
                 region.add(statement, common)
             region.flush()
             if not region.missing:
@@ -74,13 +77,17 @@ class Meetings:
         """A loop that all threads run."""
         needed = _values([*loop.yields, *([loop.going] if loop.going is not None else [])])
         older = self._older_values(loop)
+        handed_on = self.roles.free.get(loop)  # None: all memory
         before = pending
         while True:
             body, behind = self.region(loop.body, needed, before)
-            aged = {(access.aged(older), who): None for access, who in behind}
+            aged = {
+                (access.aged(older), who): None
+                for access, who in behind
+                if handed_on is None or access.buffer in handed_on
+            }
             if aged.keys() <= before.keys():
-                # a loop that may make no trip leaves what was pending as it is
-                return replace(loop, body=body), aged if loop.static else aged | pending
+                return replace(loop, body=body), aged
             before = before | aged
 
     def _older_values(self, loop: Loop) -> dict[Value, Value]:
@@ -92,11 +99,38 @@ class Meetings:
             self._older[loop] = older
         return self._older[loop]
 
+    def _common(self, body: Sequence[Statement], needed: set[Value]) -> list[bool]:
+        """For each statement whether all threads run it: for what it holds, or for the values that it makes."""
+        wanted = set(needed)
+        result: list[bool] = []
+        for statement in reversed(body):
+            match statement:
+                case Instruction() | Load():
+                    common = statement.result in wanted
+                case Loop():
+                    common = statement in self.roles.common or not wanted.isdisjoint(statement.results)
+                case _:
+                    common = statement in self.roles.common
+            if common or statement in self.roles.divided:
+                wanted |= self.uses(statement)
+            result.append(common)
+        return result[::-1]
+
+    def uses(self, statement: Statement) -> set[Value]:
+        """The values that a statement and its inner bodies use."""
+        if statement not in self._uses:
+            self._uses[statement] = _uses(statement)
+        return self._uses[statement]
+
     def touched(self, statement: Statement) -> list[Access]:
         """What a statement accesses, beside memory that is a thread's own."""
         if statement not in self._touched:
-            private = self.roles.private.get(statement, ()) if isinstance(statement, Loop) else ()
-            self._touched[statement] = [x for x in accesses([statement]) if x.buffer not in private]
+            if isinstance(statement, Loop | If) and statement in self.roles.common:
+                found = dict.fromkeys(x for inner in statement.body for x in self.touched(inner))
+            else:
+                private = self.roles.private.get(statement, ()) if isinstance(statement, Loop) else ()
+                found = [x for x in accesses([statement]) if x.buffer not in private]
+            self._touched[statement] = list(found)
         return self._touched[statement]
 
     def meet(self, a: Access, b: Access) -> bool:
@@ -129,11 +163,17 @@ class _Region:
             self.written.append(roles.divided[statement])
         elif not common:
             self._wait_for(self.meetings.touched(statement), _FIRST)
-            self.missing |= _uses([statement]) & self.known_to_first
+            self.missing |= self.meetings.uses(statement) & self.known_to_first
             self.alone.append(statement)
+        elif isinstance(statement, Loop) and statement in roles.free:
+            self._wait_for(self.meetings.touched(statement), _PART)
+            self.flush()
+            self.written.append(self.meetings.loop(statement, {})[0])
         elif isinstance(statement, Loop):
             self.flush()
-            loop, self.pending = self.meetings.loop(statement, self.pending)
+            loop, pending = self.meetings.loop(statement, self.pending)
+            # a loop that may make no trip leaves what was pending as it is
+            self.pending = pending if statement.static else pending | self.pending
             self.written.append(loop)
         elif isinstance(statement, If):
             self.flush()
@@ -164,45 +204,23 @@ class _Region:
         self.pending |= {(access, who): None for access in touched}
 
 
-def _common(body: Sequence[Statement], needed: set[Value], roles: Roles) -> list[bool]:
-    """For each statement whether all threads run it: for what it holds, or for the values that it makes."""
-    wanted = set(needed)
-    result: list[bool] = []
-    for statement in reversed(body):
-        match statement:
-            case Instruction() | Load():
-                common = statement.result in wanted
-            case Loop():
-                common = statement in roles.common or not wanted.isdisjoint(statement.results)
-            case _:
-                common = statement in roles.common
-        if common or statement in roles.divided:
-            wanted |= _uses([statement])
-        result.append(common)
-    return result[::-1]
-
-
 def _values(operands: Iterable[Operand | int]) -> set[Value]:
     return {operand for operand in operands if isinstance(operand, Value)}
 
 
-def _uses(statements: Sequence[Statement]) -> set[Value]:
-    """The values that statements and their inner bodies use."""
-    used: set[Value] = set()
-    for statement in statements:
-        match statement:
-            case Instruction():
-                used |= _values(statement.operands)
-            case Load():
-                used |= {value for value, _ in statement.index.terms}
-            case Store():
-                used |= {value for value, _ in statement.index.terms} | _values([statement.value])
-            case Loop():
-                used |= _values([statement.start, statement.stop, *statement.inits, *statement.yields])
-                used |= _values([statement.going] if statement.going is not None else [])
-                used |= _uses(statement.body)
-            case If():
-                used |= _values([statement.condition]) | _uses(statement.body)
-            case _:
-                pass
-    return used
+def _uses(statement: Statement) -> set[Value]:
+    match statement:
+        case Instruction():
+            return _values(statement.operands)
+        case Load():
+            return {value for value, _ in statement.index.terms}
+        case Store():
+            return {value for value, _ in statement.index.terms} | _values([statement.value])
+        case Loop():
+            operands = [statement.start, statement.stop, *statement.inits, *statement.yields]
+            going = [] if statement.going is None else [statement.going]
+            return _values([*operands, *going]).union(*map(_uses, statement.body))
+        case If():
+            return _values([statement.condition]).union(*map(_uses, statement.body))
+        case Barrier():
+            return set()

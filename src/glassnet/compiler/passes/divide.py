@@ -33,7 +33,7 @@ from glassnet.compiler.passes.memory import size_in_bytes
 from glassnet.compiler.passes.private import Path, PrivateBuffers
 from glassnet.compiler.passes.work import trips, work
 
-WORTHWHILE = 10_000  # instructions of a loop that is divided: some 2 microseconds, several times a barrier
+WORTHWHILE = 2_500  # instructions of a loop that is divided: half a microsecond, about what a barrier takes
 PRIVATE_ELEMENTS = ("f32", "f64", "i32", "i64")
 _EVEN = 8  # trips that can be dealt out about evenly
 _MOST = 0.8  # of a loop's work: so much of it has to be divided within it, or it is divided itself
@@ -70,7 +70,7 @@ def divide(function: Function, temporary: Collection[Buffer]) -> Divided | None:
         loop: replace(loop, divided=True, body=_moved(loop.body, _places(buffers, private)))
         for loop, buffers in choice.divided.items()
     }
-    roles = Roles(loops, choice.common, {loop: {*owned} for loop, owned in choice.divided.items()})
+    roles = Roles(loops, choice.common, choice.free, choice.divided)
     body = Meetings(roles, meeting, is_first, choice.ranges).write(function)
     first = Instruction(is_first, "compare", (share.start, Constant(I64, 0)), ("eq",))
     shared = replace(
@@ -84,12 +84,16 @@ def divide(function: Function, temporary: Collection[Buffer]) -> Divided | None:
 
 
 class _Choice:
-    """Which loops are divided, with the buffers that are private to their trips, and what holds such loops."""
+    """Which loops are divided, with the buffers that are private to their trips, and what holds such loops.
+
+    Those of the latter that could be divided themselves are `free`, with such buffers too.
+    """
 
     def __init__(self, function: Function, temporary: Collection[Buffer]) -> None:
         self.ranges = ranges_of(function.body)
         self.divided: dict[Loop, list[Buffer]] = {}
         self.common: set[Loop | If] = set()
+        self.free: dict[Loop, list[Buffer]] = {}
         self._private = PrivateBuffers(function, temporary, self.ranges)
 
     def body(self, body: Sequence[Statement], around: Path) -> float:
@@ -114,6 +118,8 @@ class _Choice:
             before = set(self.divided)
             inside = trips(loop) * self.body(loop.body, (*around, loop))
             if private is None or inside >= _MOST * total:
+                if private is not None:
+                    self.free[loop] = private
                 return inside
             for inner in self.divided.keys() - before:
                 del self.divided[inner]
@@ -142,9 +148,7 @@ def _size(buffers: Iterable[Buffer]) -> int:
     return sum(map(size_in_bytes, buffers))
 
 
-def _places(
-    buffers: Sequence[Buffer], private: dict[str, Buffer]
-) -> dict[Buffer, tuple[Buffer, int]]:
+def _places(buffers: Sequence[Buffer], private: dict[str, Buffer]) -> dict[Buffer, tuple[Buffer, int]]:
     """For each buffer of a loop the private memory, and where in it the buffer begins, in its elements."""
     places: dict[Buffer, tuple[Buffer, int]] = {}
     begin = 0
@@ -154,9 +158,7 @@ def _places(
     return places
 
 
-def _moved(
-    body: Sequence[Statement], places: dict[Buffer, tuple[Buffer, int]]
-) -> tuple[Statement, ...]:
+def _moved(body: Sequence[Statement], places: dict[Buffer, tuple[Buffer, int]]) -> tuple[Statement, ...]:
     """The statements with accesses to private buffers turned to where these lie."""
     moved: list[Statement] = []
     for statement in body:

@@ -72,7 +72,11 @@ def ranges_of(statements: Sequence[Statement]) -> dict[Value, range]:
     for statement in statements:
         if isinstance(statement, Loop | If):
             ranges |= ranges_of(statement.body)
-        if isinstance(statement, Loop) and isinstance(statement.start, int) and isinstance(statement.stop, int):
+        if (
+            isinstance(statement, Loop)
+            and isinstance(statement.start, int)
+            and isinstance(statement.stop, int)
+        ):
             ranges[statement.variable] = range(statement.start, statement.stop, statement.step)
     return ranges
 

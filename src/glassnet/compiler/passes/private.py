@@ -1,8 +1,9 @@
 """Private: scratch memory that a trip of a loop fills before it reads it, and nobody reads behind the loop.
 
 Trips that are made side by side may each have such memory for themselves. For every load of a buffer the
-innermost body is found whose stores, made earlier in the same trip, wrote all that the load reads. A buffer is private to a
-loop unless one of its loads leans on a body that holds that loop: then trips could hand numbers on.
+innermost body is found whose stores, earlier in the same trip, wrote all that it reads: the body it leans on.
+A buffer is private to a loop unless a load of it leans on a body that holds that loop: then one trip might
+hand a number to another, or to what follows the loop.
 """
 
 from __future__ import annotations

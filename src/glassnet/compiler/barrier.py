@@ -1,11 +1,11 @@
 """The barrier where the threads of one program wait for one another: its memory and its native code.
 
-The last thread to come opens it. The others look again and again for some microseconds, which is what the rest of
-a well divided loop takes; then they let other threads have the core; then they sleep on a condition variable,
-so that waiting costs a busy machine next to nothing.
+The last thread to come opens it. The others look again and again for some microseconds, longer than a well
+divided loop keeps them apart; then they let other threads have the core; then they sleep on a condition
+variable, so that waiting costs a busy machine next to nothing.
 
-Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization on shared-memory multiprocessors, ACM
-TOCS 9 (1991), section 3.1, with a counter of openings in place of the sense.
+Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization on shared-memory multiprocessors,
+ACM TOCS 9 (1991), section 3.1, with a counter of openings in place of the sense.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def _system_calls() -> list[int]:
 def barrier_text(architecture: str) -> str:
     """LLVM IR of `void barrier(ptr)`, where a thread waits for all others.
 
-    NOTE a sleeper counts itself before it looks, and the opener opens before it counts the sleepers, both in the
-    one order that all threads agree on: no sleeper is forgotten. Windows wants two more arguments for a sleep
-    (no time limit, an exclusive lock), which other systems do not look at.
+    NOTE a sleeper counts itself before it looks, and the opener opens before it counts the sleepers, both in
+    the one order that all threads agree on: no sleeper is forgotten. Windows wants two more arguments for a
+    sleep (no time limit, an exclusive lock), which other systems do not look at.
     """
     pause, declaration = _PAUSES[architecture]
 

@@ -262,7 +262,7 @@ def compile_epoch(
 ) -> tuple[NativeFunction, EpochMemory]:
     """The native function of a step graph and its memory, from the cache if it was compiled before.
 
-    One program serves any number of `threads` but one; with None the work of a step decides for one or several.
+    One program serves any number of `threads` but one; with None the work of a step decides which it is.
     """
 
     def make() -> bytes:

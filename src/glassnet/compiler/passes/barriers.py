@@ -24,7 +24,7 @@ from glassnet.compiler.loop_ir import (
     Store,
     Value,
 )
-from glassnet.compiler.passes.footprints import Access, Ranges, accesses, apart, made_in
+from glassnet.compiler.passes.footprints import Access, accesses, apart, made_in
 
 _FIRST, _ALL, _PART = "first", "all", "part"  # who makes an access: one thread, each thread, each its part
 
@@ -100,7 +100,7 @@ class Meetings:
         return self._older[loop]
 
     def _common(self, body: Sequence[Statement], needed: set[Value]) -> list[bool]:
-        """For each statement whether all threads run it: for what it holds, or for the values that it makes."""
+        """For each statement whether all threads run it, for what it holds or for the values that it makes."""
         wanted = set(needed)
         result: list[bool] = []
         for statement in reversed(body):

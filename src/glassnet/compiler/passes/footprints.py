@@ -21,7 +21,7 @@ Terms = frozenset[tuple[Value, int]]
 
 @dataclass(frozen=True)
 class Access:
-    """Accesses to a buffer at the sum of `terms` and of each `first` of spans (first, count), count elements."""
+    """Accesses to a buffer: for each of spans (first, count) to `count` elements from `terms` + `first` on."""
 
     buffer: Buffer
     terms: Terms
@@ -72,12 +72,10 @@ def ranges_of(statements: Sequence[Statement]) -> dict[Value, range]:
     for statement in statements:
         if isinstance(statement, Loop | If):
             ranges |= ranges_of(statement.body)
-        if (
-            isinstance(statement, Loop)
-            and isinstance(statement.start, int)
-            and isinstance(statement.stop, int)
-        ):
-            ranges[statement.variable] = range(statement.start, statement.stop, statement.step)
+        if isinstance(statement, Loop):
+            start, stop = statement.start, statement.stop
+            if isinstance(start, int) and isinstance(stop, int):
+                ranges[statement.variable] = range(start, stop, statement.step)
     return ranges
 
 

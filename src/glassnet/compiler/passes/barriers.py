@@ -100,7 +100,7 @@ class Meetings:
         return self._older[loop]
 
     def _common(self, body: Sequence[Statement], needed: set[Value]) -> list[bool]:
-        """For each statement whether all threads run it, for what it holds or for the values that it makes."""
+        """For each statement whether all threads run it, for what it holds or for the values it makes."""
         wanted = set(needed)
         result: list[bool] = []
         for statement in reversed(body):

@@ -130,7 +130,7 @@ class _Choice:
         """The buffers that each trip needs for itself, or None where trips depend on one another."""
         if not loop.static or loop.carried or loop.going is not None:
             return None
-        inner = {loop.variable, *made_in(loop.body)}
+        inner = made_in(loop.body)
         found = accesses(loop.body)
         private: list[Buffer] = []
         for access in found:

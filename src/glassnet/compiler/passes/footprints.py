@@ -21,7 +21,7 @@ Terms = frozenset[tuple[Value, int]]
 
 @dataclass(frozen=True)
 class Access:
-    """Accesses to a buffer: for each of spans (first, count) to `count` elements from `terms` + `first` on."""
+    """Accesses to a buffer: for each (first, count) of spans `count` elements from `terms` + `first` on."""
 
     buffer: Buffer
     terms: Terms
@@ -100,11 +100,13 @@ def apart_between_trips(a: Access, b: Access, loop: Loop, inner: Collection[Valu
     """
     if a.buffer is not b.buffer:
         return not _share_bytes(a.buffer, b.buffer)
-    outer = [{(value, by) for value, by in x.terms if value not in inner} for x in (a, b)]
-    step = dict(a.terms).get(loop.variable, 0)
-    if outer[0] != outer[1] or not step:
+    step, other = (dict(x.terms).get(loop.variable, 0) for x in (a, b))
+    fixed, same = (
+        {(value, by) for value, by in x.terms if value not in inner and value is not loop.variable}
+        for x in (a, b)
+    )
+    if not step or step != other or fixed != same:
         return False
-    fixed = frozenset((value, by) for value, by in outer[0] if value is not loop.variable)
     for modulus in _distances(a, b):
         if modulus and step % modulus == 0:
             continue  # trips that are whole lines apart look the same along a line

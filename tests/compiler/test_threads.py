@@ -212,7 +212,7 @@ def test_the_work_of_a_step_decides(monkeypatch):
     monkeypatch.delenv("GLASSNET_THREADS", raising=False)
     monkeypatch.setattr("glassnet.compiler.threads.cores", lambda: 4)
     assert requested_threads(None) is None
-    assert [thread_count(None, work) for work in (0, 10**6, 6 * 10**6, 10**9)] == [1, 1, 2, 4]
+    assert [thread_count(None, work) for work in (0, 10**6, 13 * 10**6, 10**9)] == [1, 1, 2, 4]
     monkeypatch.setattr("glassnet.compiler.threads.cores", lambda: 1)
     assert requested_threads(None) == 1
 

@@ -16,7 +16,7 @@ from glassnet.compiler.barrier import barrier_memory
 from glassnet.errors import ConfigurationError
 
 ENVIRONMENT = "GLASSNET_THREADS"
-_WORK_OF_A_THREAD = 2_500_000  # instructions of a step: about half a millisecond
+_WORK_OF_A_THREAD = 6_000_000  # instructions of a step: about half a millisecond
 _WHOLE = 2**32  # a share is given in parts of it
 
 _Inbox = SimpleQueue[Callable[[], None] | None]  # None ends the thread

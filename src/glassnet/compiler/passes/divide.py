@@ -33,7 +33,7 @@ from glassnet.compiler.passes.memory import size_in_bytes
 from glassnet.compiler.passes.private import Path, PrivateBuffers
 from glassnet.compiler.passes.work import trips, work
 
-WORTHWHILE = 2_500  # instructions of a loop that is divided: half a microsecond, about what a barrier takes
+WORTHWHILE = 2_500  # instructions of a loop that is divided: less than half a microsecond, about a barrier
 PRIVATE_ELEMENTS = ("f32", "f64", "i32", "i64")
 _EVEN = 8  # trips that can be dealt out about evenly
 _MOST = 0.8  # of a loop's work: so much of it has to be divided within it, or it is divided itself

@@ -23,7 +23,7 @@ REASON = "the test allows no compilation."
 def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler that takes nothing, and no memory of what was said before."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise UncompilableError(REASON)
 
     monkeypatch.setattr(compiler, "compile_graph", refuse)

@@ -73,13 +73,22 @@ def function(graph: Graph, engine: str, what: str = "network") -> tuple[Function
 
 
 def runner(
-    step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float, engine: str
+    step: StepGraph,
+    data: TrainingData,
+    carried: list[NDArray],
+    learning_rate: float,
+    engine: str,
+    threads: int | None = None,
 ) -> tuple[Runner, str | None]:
-    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above."""
-    _dump(engine, lambda: explain_step(step, data.key is None))
+    """A runner of training epochs, and the reason where it is not the compiled one; `engine` as above.
+
+    `threads` make a step of the compiled one together; None leaves that to GLASSNET_THREADS, or to the work
+    of a step.
+    """
+    _dump(engine, lambda: explain_step(step, data.key is None, threads))
     return _choose(
         engine,
-        lambda: _compiler().CompiledRunner(step, data, carried, learning_rate),
+        lambda: _compiler().CompiledRunner(step, data, carried, learning_rate, threads=threads),
         lambda: ReferenceRunner(step, data, carried, learning_rate),
         "network",
     )
@@ -90,9 +99,9 @@ def run(graph: Graph, inputs: Sequence[Any], engine: str = "interpreter") -> lis
     return function(graph, engine)[0](inputs)
 
 
-def explain_step(step: StepGraph, gathered_once: bool) -> ProgramReport:
+def explain_step(step: StepGraph, gathered_once: bool, threads: int | None = None) -> ProgramReport:
     """The stages of the compiler from a training step to native epochs; all rows in one batch if `once`."""
-    return _compiler(_EXPLAIN).explain_epoch(step, gathered_once)
+    return _compiler(_EXPLAIN).explain_epoch(step, gathered_once, threads=threads)
 
 
 def compile(f: Callable[..., Any], engine: str = "auto") -> CompiledFunction:

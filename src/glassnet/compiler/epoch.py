@@ -35,11 +35,14 @@ from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.image_entrance import packed, turn_blocks
 from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.lowering.random import lower_shuffle
+from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS, divide
 from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
+from glassnet.compiler.passes.work import work
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
 from glassnet.compiler.stages import stage
+from glassnet.compiler.threads import Member, Team, requested_threads, thread_count
 from glassnet.core.dtype import NDArray
 from glassnet.core.shape import size_of
 from glassnet.core.step import StepGraph, TrainingData
@@ -70,12 +73,18 @@ class _Arguments:
 
 @dataclass
 class EpochMemory:
-    """All that has to be known of a program's memory to call it."""
+    """All that has to be known of a program's memory to call it.
+
+    `work` counts the instructions of a step; `private` is the memory that each thread needs for itself, in
+    bytes, or None for a program of one thread.
+    """
 
     size: int
     carried: list[Storage]
     count: Storage
     constants: list[tuple[Storage, list[float]]]
+    work: int
+    private: int | None
 
     def to_json(self) -> bytes:
         """As text for the cache."""
@@ -90,6 +99,8 @@ class EpochMemory:
             [_storage(entry) for entry in document["carried"]],
             _storage(document["count"]),
             [(_storage(entry), values) for entry, values in document["constants"]],
+            document["work"],
+            document["private"],
         )
 
 
@@ -101,10 +112,11 @@ def _storage(document: dict[str, Any]) -> Storage:
 class EpochProgram:
     """A step graph as a native function that runs epochs over data of any number of rows.
 
-    Data that is one batch, in the given order, is gathered once; every epoch is one step then.
+    Data that is one batch, in the given order, is gathered once; every epoch is one step then. `threads` asks
+    for a program for so many; with None the work of a step decides.
     """
 
-    def __init__(self, step: StepGraph, gathered_once: bool, cpu: CPU) -> None:
+    def __init__(self, step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1) -> None:
         self.step = step
         b = Builder("epoch")
         batch = range(step.carried, len(step.graph.inputs))
@@ -121,9 +133,20 @@ class EpochProgram:
         self.total = b.buffer("total", "f64", 1)
         lifetimes = stage("lower", self._write, b)
         arena_size = stage("memory", finish_memory, b, lifetimes)
-        self.loops: Function = stage("forwarding", forward, b.finish(b.load(self.total, 0)), lifetimes)
+        loops = b.finish(b.load(self.total, 0))
+        step_work = work(loops.body)
+        several = thread_count(threads, step_work) > 1
+        divided = stage("threads", divide, loops, lifetimes) if several else None
+        self.loops: Function = stage("forwarding", forward, divided.function if divided else loops, lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
-        self.memory = EpochMemory(arena_size, storages[: step.carried], self.count, constants)
+        self.memory = EpochMemory(
+            arena_size,
+            storages[: step.carried],
+            self.count,
+            constants,
+            step_work,
+            divided.private if divided else None,
+        )
 
     def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
         def pointer(name: str, element: str) -> Buffer:
@@ -254,20 +277,29 @@ class EpochProgram:
         b.loop(0, lines, 1, line)
 
 
-def compile_epoch(step: StepGraph, gathered_once: bool, cpu: CPU) -> tuple[NativeFunction, EpochMemory]:
-    """The native function of a step graph and its memory, from the cache if it was compiled before."""
+def compile_epoch(
+    step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1
+) -> tuple[NativeFunction, EpochMemory]:
+    """The native function of a step graph and its memory, from the cache if it was compiled before.
+
+    One program serves any number of `threads` but one; with None the work of a step decides which it is.
+    """
 
     def make() -> bytes:
-        program = EpochProgram(step, gathered_once, cpu)
+        program = EpochProgram(step, gathered_once, cpu, threads)
         memory = program.memory.to_json()
         return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
 
-    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {step.graph.signature()}"
+    kind = {None: "any", 1: "one"}.get(threads, "several")
+    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {kind} {step.graph.signature()}"
     content, from_cache = cached(key, cpu, make)
     end = 8 + int.from_bytes(content[:8], "little")
-    pointers, numbers = [ctypes.c_void_p] * (4 + step.data), [ctypes.c_int64] * 12
+    memory = EpochMemory.from_json(content[8:end])
+    several = memory.private is not None
+    pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
+    numbers = [ctypes.c_int64] * (12 + several * 2)
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
-    return replace(native, from_cache=from_cache), EpochMemory.from_json(content[8:end])
+    return replace(native, from_cache=from_cache), memory
 
 
 @functools.cache
@@ -288,16 +320,21 @@ class CompiledRunner:
         carried: Sequence[NDArray],
         learning_rate: float,
         cpu: CPU | None = None,
+        threads: int | None = None,
     ) -> None:
         require_native()
         start = perf_counter()
+        threads = requested_threads(threads)
         if data.key is None and data.rows != step.batch_size:
             raise UncompilableError("rows in a fixed order are compiled for one full batch only.")
         self._step = step
-        self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu())
+        self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu(), threads)
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
         self._arena = Arena(memory.size)
+        self._team = None
+        if memory.private is not None:
+            self._team = Team(thread_count(threads, memory.work), memory.private)
         self._carried, self._count = memory.carried, memory.count
         for storage, values in memory.constants:
             self._arena.write(storage, np.array(values))
@@ -315,6 +352,11 @@ class CompiledRunner:
         self.steps_per_epoch = -(-rows // batch_size)
         self._order = np.arange(rows + batch_size, dtype=np.int32)
         self._words = np.empty(-(-rows // 4) * 4, np.int32)
+
+    @property
+    def threads(self) -> int:
+        """How many threads make a step together."""
+        return self._team.size if self._team else 1
 
     @property
     def steps_taken(self) -> int:
@@ -350,12 +392,8 @@ class CompiledRunner:
         count = epochs * (end_step - first_step)
         rates = self._step.rates(self.learning_rate, self.steps_taken, count)
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        total = self._native(
-            self._arena.address,
-            *(column.ctypes.data for column in data.columns),
-            self._order.ctypes.data,
-            self._words.ctypes.data,
-            rates.ctypes.data,
+        arrays = [*data.columns, self._order, self._words, rates]
+        numbers = [
             data.rows,
             self.steps_per_epoch,
             first_step,
@@ -367,6 +405,18 @@ class CompiledRunner:
             int(self._step.schedule is not None),
             stream,
             *words,
-        )
+        ]
+        if self._team is None:
+            return self._total(arrays, (), numbers)
+
+        def part(member: Member) -> float:
+            own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
+            return self._total(arrays, own, [*numbers, *member.share])
+
+        return self._team.run(part)
+
+    def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
+        addresses = [array.ctypes.data for array in arrays]
+        total = self._native(self._arena.address, *addresses, *own, *numbers)
         assert isinstance(total, float)  # the function returns an f64
         return total

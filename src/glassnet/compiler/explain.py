@@ -15,6 +15,7 @@ from glassnet.compiler.jit import assembly, compile_text
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.loop_language import (
+    Barrier,
     Buffer,
     Function,
     If,
@@ -25,11 +26,14 @@ from glassnet.compiler.loop_language import (
     Store,
     Value,
 )
+from glassnet.compiler.passes.divide import Divided
+from glassnet.compiler.passes.forward import walk
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
 from glassnet.compiler.passes.memory import size_in_bytes
 from glassnet.compiler.report import Lifetime, ProgramReport, Stage, instruction_mix
 from glassnet.compiler.stages import Made, Recording, recording, stage
+from glassnet.compiler.threads import requested_threads
 from glassnet.core.graph import Graph, Node
 from glassnet.core.step import StepGraph
 from glassnet.errors import UncompilableError
@@ -47,16 +51,19 @@ def explain_graph(graph: Graph, cpu: CPU | None = None) -> ProgramReport:
     )
 
 
-def explain_epoch(step: StepGraph, gathered_once: bool, cpu: CPU | None = None) -> ProgramReport:
-    """The report on the native epochs of a training step."""
+def explain_epoch(
+    step: StepGraph, gathered_once: bool, cpu: CPU | None = None, threads: int | None = None
+) -> ProgramReport:
+    """The report on the native epochs of a training step; `threads` as the run itself takes them."""
+    threads = requested_threads(threads)
     form = f"{step.batch_size} {gathered_once}"
     return _explain(
         "training",
         step.graph,
         form,
         cpu,
-        lambda cpu: EpochProgram(step, gathered_once, cpu),
-        lambda _, cpu: compile_epoch(step, gathered_once, cpu)[0].from_cache,
+        lambda cpu: EpochProgram(step, gathered_once, cpu, threads),
+        lambda _, cpu: compile_epoch(step, gathered_once, cpu, threads)[0].from_cache,
     )
 
 
@@ -114,9 +121,14 @@ def _described(made: Made, seen: Recording) -> tuple[str, str]:
             size, lifetimes = _memory(seen)
             return f"{size:,} bytes for {len(lifetimes)} buffers", _arena(lifetimes)
         case "lower":
-            after = next((later for later in seen.made if later.stage == "forwarding"), None)
+            after = next((later for later in seen.made if later.stage in ("threads", "forwarding")), None)
             loops = after.given[0] if after else None
             return (f"{_size(loops.body)} statements", _annotated(loops, seen)) if loops else ("", "")
+        case "threads":
+            divided: Divided | None = made.result
+            if divided is None:
+                return "nothing to do", ""
+            return _shared(divided), _annotated(divided.function, seen)
         case "forwarding":
             before, after = made.given[0], made.result
             if str(before) == str(after):
@@ -231,6 +243,14 @@ def _size(body: Sequence[Statement]) -> int:
     return sum(1 + (_size(line.body) if isinstance(line, Loop | If) else 0) for line in body)
 
 
+def _shared(divided: Divided) -> str:
+    """What several threads do together, in a few words."""
+    statements = list(walk(divided.function.body))
+    loops = sum(isinstance(line, Loop) and line.divided for line in statements)
+    barriers = sum(isinstance(line, Barrier) for line in statements)
+    return f"{loops} loops divided, {barriers} barriers, {divided.private:,} bytes for each thread"
+
+
 def _annotated(loops: Function, seen: Recording) -> str:
     """The loops, with the kernel and the user's lines in front of where they are computed."""
     last: list[Kernel | None] = [None]
@@ -257,7 +277,7 @@ def _number(statement: Statement) -> tuple[str, int] | None:
             name = statement.value.name if isinstance(statement.value, Value) else ""
         case Loop():
             name = statement.variable.name
-        case If():
+        case If() | Barrier():
             name = ""
     found = _MADE.fullmatch(name)
     return (found[1], int(found[2])) if found else None

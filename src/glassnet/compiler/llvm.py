@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from glassnet.compiler.barrier import barrier_text
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.emulation import ROUNDINGS, product_error, rounding, split_product_error
 from glassnet.compiler.llvm_text import (
@@ -25,6 +26,7 @@ from glassnet.compiler.llvm_text import (
 from glassnet.compiler.loop_language import (
     BITS,
     I64,
+    Barrier,
     Buffer,
     Function,
     If,
@@ -94,6 +96,7 @@ class _Emitter:
         self.depth: dict[Value, int] = {}  # the scope where an i64 value lives
         self.text: dict[Value, str] = {}
         self.declarations: dict[str, str] = {}
+        self.meets = False  # whether threads wait for one another
         self.block = "entry"
         self.count = 0
 
@@ -120,6 +123,7 @@ class _Emitter:
                 f"ret {result}",
                 "}",
                 *(f"declare {signature}" for signature in self.declarations.values()),
+                *([barrier_text(self.cpu.architecture)] if self.meets else []),
                 f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.cpu.vector_bits}" '
                 f'"min-legal-vector-width"="{self.cpu.vector_bits}" }}',
                 "",
@@ -196,6 +200,9 @@ class _Emitter:
                     self.loop(statement)
                 case If():
                     self.branch(statement)
+                case Barrier():
+                    self.meets = True
+                    self.line(f"call void @barrier(ptr {self.pointer(statement.meeting, Index())})")
 
     def instruction(self, line: Instruction) -> None:
         opcode, operands, result = line.opcode, line.operands, line.result
@@ -368,13 +375,14 @@ class _Emitter:
     def loop(self, line: Loop) -> None:
         before, label = self.block, self.fresh("")
         head, exit = f"head{label}", f"exit{label}"
-        start, stop, variable = self.operand(line.start), self.operand(line.stop), f"%{line.variable.name}"
+        start, stop = self.share_of(line) if line.divided else map(self.operand, (line.start, line.stop))
+        variable = f"%{line.variable.name}"
         inits = [self.operand(value) for value in line.inits]
         inner = self.nested(line.body, head, (line.variable, *line.carried))
         latch, lines = self.block, self.scopes[-1].lines
         yields = [self.operand(value) for value in line.yields]
         going = self.operand(line.going) if line.going is not None else ""
-        if line.static:
+        if line.static and not line.divided:
             lines.append(f"br label %{head}")
         else:
             lines.append(f"%any{label} = icmp slt i64 {start}, {stop}")
@@ -399,6 +407,23 @@ class _Emitter:
                 self.define(value, last)
             else:
                 self.assign(value, f"phi {type_text(value.type)} [ {init}, %{before} ], [ {last}, %{latch} ]")
+
+    def share_of(self, line: Loop) -> tuple[str, str]:
+        """Where a thread's trips of a divided loop begin and end: the share times their number, whole."""
+        share = self.function.share
+        assert share is not None  # the verifier has seen to it
+        assert isinstance(line.start, int)
+        assert isinstance(line.stop, int)
+        trips = -(-(line.stop - line.start) // line.step)
+        bounds: list[str] = []
+        for part in (share.start, share.end):
+            scaled, whole, moved, bound = (self.fresh("%t") for _ in range(4))
+            self.line(f"{scaled} = mul i64 {self.operand(part)}, {trips}")
+            self.line(f"{whole} = lshr i64 {scaled}, 32")
+            self.line(f"{moved} = mul i64 {whole}, {line.step}")
+            self.line(f"{bound} = add i64 {moved}, {line.start}")
+            bounds.append(bound)
+        return bounds[0], bounds[1]
 
     def branch(self, line: If) -> None:
         label, condition = self.fresh(""), self.operand(line.condition)

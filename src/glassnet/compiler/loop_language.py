@@ -230,7 +230,8 @@ class Store:
 class Loop:
     """`for variable in start..stop step step`: each trip hands `yields` to the next trip's `carried`.
 
-    A trip behind which `going` does not hold is the last.
+    A trip behind which `going` does not hold is the last. The trips of a loop that is `divided` among threads
+    are made by all of them together, each thread making those of its share, side by side.
     """
 
     variable: Value
@@ -243,6 +244,7 @@ class Loop:
     yields: tuple[Operand, ...]
     results: tuple[Value, ...]
     going: Operand | None = None
+    divided: bool = False
 
     @property
     def static(self) -> bool:
@@ -254,7 +256,8 @@ class Loop:
         carry = ", ".join(f"{value} = {init}" for value, init in pairs)
         results = f"{', '.join(map(str, self.results))} = " if self.results else ""
         head = f"for {self.variable.name} in {self.start}..{self.stop} step {self.step}"
-        return f"{results}{head}{' carry ' + carry if carry else ''}:"
+        divided = " divided" if self.divided else ""
+        return f"{results}{head}{divided}{' carry ' + carry if carry else ''}:"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,12 +271,33 @@ class If:
         return f"if {self.condition}:"
 
 
-Statement = Instruction | Load | Store | Loop | If
+@dataclass(frozen=True, slots=True, eq=False)
+class Barrier:
+    """Nobody goes on before all threads are here; `meeting` is the memory where they wait for one another."""
+
+    meeting: Buffer
+
+    def __str__(self) -> str:
+        return f"barrier {self.meeting.name}"
+
+
+Statement = Instruction | Load | Store | Loop | If | Barrier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """The part of every divided loop's trips that is a thread's: from `start` to `end`, in 2^-32 of all."""
+
+    start: Value
+    end: Value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A native function: arena and pointer buffers, scalar arguments, statements, a scalar result or none."""
+    """A native function: arena and pointer buffers, scalar arguments, statements, a scalar result or none.
+
+    A function with a `share` is run by several threads at once; the share is two of its arguments.
+    """
 
     name: str
     arguments: tuple[Value, ...]
@@ -281,6 +305,7 @@ class Function:
     body: tuple[Statement, ...]
     result: Operand | None = None
     flush_denormals: bool = True
+    share: Share | None = None
 
     @property
     def pointers(self) -> tuple[Buffer, ...]:

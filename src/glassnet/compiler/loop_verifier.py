@@ -8,6 +8,7 @@ from glassnet.compiler.loop_language import (
     BITS,
     I1,
     I64,
+    Barrier,
     Buffer,
     Function,
     If,
@@ -61,6 +62,7 @@ class _Checker:
         self.names: set[str] = set()
         self.scope: set[Value] = set()
         self.ranges: dict[Value, tuple[int, int]] = {}  # first and last value of a loop variable
+        self.alone = function.share is None  # whether other threads may be elsewhere
         for value in function.arguments:
             self.define(f"function {function.name}", value)
 
@@ -98,6 +100,9 @@ class _Checker:
                     if statement.condition.type != I1:
                         raise self.fail(statement, "the condition is not i1")
                     self.nested(statement.body)
+                case Barrier():
+                    if statement.meeting not in self.buffers or self.alone:
+                        raise self.fail(statement, "a barrier stands where not all threads may come")
 
     def instruction(self, line: Instruction) -> None:
         self.uses(line, line.operands)
@@ -110,9 +115,10 @@ class _Checker:
         self.define(line, line.result)
 
     def nested(self, statements: Sequence[Statement]) -> None:
-        outside = set(self.scope)
+        outside, alone = set(self.scope), self.alone
+        self.alone = True
         self.body(statements)
-        self.scope = outside
+        self.scope, self.alone = outside, alone
 
     def loop(self, line: Loop) -> None:
         self.uses(line, [*line.inits, *(x for x in (line.start, line.stop) if isinstance(x, Value))])
@@ -123,7 +129,10 @@ class _Checker:
             raise self.fail(line, f"the step {line.step} is not positive")
         if any(isinstance(x, Value) and x.type != I64 for x in (line.start, line.stop)):
             raise self.fail(line, "a bound of the loop is not i64")
-        outside = set(self.scope)
+        if line.divided and (not line.static or line.carried or line.going is not None or self.alone):
+            raise self.fail(line, "the loop cannot be divided among threads")
+        outside, alone = set(self.scope), self.alone
+        self.alone |= line.divided
         for value in (line.variable, *line.carried):
             self.define(line, value)
         if isinstance(line.start, int) and isinstance(line.stop, int):
@@ -137,7 +146,7 @@ class _Checker:
             self.uses(f"while {line.going}", [line.going])
             if line.going.type != I1:
                 raise self.fail(line, "the condition of another trip is not i1")
-        self.scope = outside
+        self.scope, self.alone = outside, alone
         for value in line.results:
             self.define(line, value)
 

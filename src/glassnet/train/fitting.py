@@ -43,6 +43,7 @@ def program_of(
     optimizer: Optimizer | FullBatchMethod[Any],
     epochs: int,
     engine: str,
+    threads: int | None = None,
 ) -> TrainingProgram:
     """The training run over rows in memory."""
     if isinstance(optimizer, FullBatchMethod):
@@ -54,8 +55,9 @@ def program_of(
     )
     steps = epochs * -(-count // size)
     step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine)
-    explain = partial(explain_step, step.graph, data.key is None)
+    threads = _threads(threads)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, threads)
+    explain = partial(explain_step, step.graph, data.key is None, threads)
     return TrainingProgram(made, step.carried, setting.first_epoch, reason, explain)
 
 
@@ -68,6 +70,7 @@ def streamed_program_of(
     optimizer: Optimizer | FullBatchMethod[Any],
     epochs: int,
     engine: str,
+    threads: int | None = None,
 ) -> StreamedProgram:
     """The training run over the blocks of a source, of which `first` has the form."""
     if isinstance(optimizer, FullBatchMethod):
@@ -83,11 +86,16 @@ def streamed_program_of(
     data = TrainingData(first.columns(setting.composition.reduction), setting.shuffle)
     steps = None if batches is None else epochs * batches
     step = _step(setting, data, optimizer, size, steps, weighted=True)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine)
-    explain = partial(explain_step, step.graph, False)
+    threads = _threads(threads)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, threads)
+    explain = partial(explain_step, step.graph, False, threads)
     return StreamedProgram(
         made, step.carried, source, columns, setting.shuffle, size, setting.first_epoch, reason, explain
     )
+
+
+def _threads(threads: int | None) -> int | None:
+    return None if threads is None else require_whole("fit", "threads", threads, 1)
 
 
 def _step(

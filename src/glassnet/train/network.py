@@ -83,6 +83,7 @@ class Network(NetworkState):
         stopping: StoppingRule | Sequence[StoppingRule] | None = None,
         listeners: Sequence[Listener] = (),
         steps_per_event: int | None = None,
+        threads: int | None = None,
     ) -> History:
         """Trains on rows X (rows, ...) and targets y, from the present parameters on.
 
@@ -101,7 +102,9 @@ class Network(NetworkState):
         `stopping` is a rule or several: EarlyStopping, Convergence, TimeLimit. `progress` is None (a bar on a
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
-        steps. `engine` is "auto", "compiled" or "interpreter".
+        steps. `engine` is "auto", "compiled" or "interpreter". `threads` make each compiled step together,
+        with the same bits for any number of them; by default the environment's GLASSNET_THREADS, or else as
+        many of this process's cores as the work of a step is worth, one below about a millisecond.
 
         Returns the History. Ctrl-C ends the run, keeps the last finished epoch and says so in
         `history.stopped`. Raises DataError, ShapeError or ConfigurationError for input that does not fit,
@@ -128,13 +131,13 @@ class Network(NetworkState):
                     "fit got a source, which gives X and y itself; leave out y, weights and "
                     "validation_fraction, and give validation_data=(X, y)."
                 )
-            program = self._streamed(X, batch_size, chosen, epochs, engine)
+            program = self._streamed(X, batch_size, chosen, epochs, engine, threads)
         else:
             rows = self._accept(X, y, sample_weight, class_weight)
             if fraction and validation_data is None:
                 kept, aside = divide(len(rows.x), fraction, Key(self.seed).fold(VALIDATION))
                 rows, held_out = rows.take(kept), rows.take(aside)
-            program = program_of(self._setting, rows, batch_size, chosen, epochs, engine)
+            program = program_of(self._setting, rows, batch_size, chosen, epochs, engine, threads)
         if validation_data is not None:
             held_out = self._validation_rows(validation_data, fraction)
         classifies = self._task == "classification"
@@ -162,14 +165,17 @@ class Network(NetworkState):
         optimizer: str | Optimizer | FullBatchMethod[Any] = "adam",
         engine: str = "auto",
         epochs: int = 1,
+        threads: int | None = None,
     ) -> TrainingProgram:
         """The training run without the loop around it, for measuring and for loops of one's own.
 
         It starts from the present parameters and leaves them as they are; read `program.parameters`.
-        `epochs` is the length that schedules reckon with. Raises what `fit` raises for its arguments.
+        `epochs` is the length that schedules reckon with, `threads` make a step together. Raises what
+        `fit` raises for its arguments.
         """
         rows = self._accept(X, y)
-        return program_of(self._setting, rows, batch_size, resolve_optimizer(optimizer), epochs, engine)
+        chosen = resolve_optimizer(optimizer)
+        return program_of(self._setting, rows, batch_size, chosen, epochs, engine, threads)
 
     def find_learning_rate(
         self,
@@ -356,13 +362,14 @@ class Network(NetworkState):
         optimizer: Optimizer | FullBatchMethod[Any],
         epochs: int,
         engine: str,
+        threads: int | None,
     ) -> TrainingProgram:
         first = next(source.blocks(self._epochs_trained), None)
         if first is None:
             raise DataError("The source gave no block; give one with at least one row.")
         rows = self._accept(*first)
         return streamed_program_of(
-            self._setting, source, rows, self._read, batch_size, optimizer, epochs, engine
+            self._setting, source, rows, self._read, batch_size, optimizer, epochs, engine, threads
         )
 
     def _validation_rows(self, given: tuple[Any, Any], fraction: float) -> Rows:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from glassnet.compiler.loop_ir import (
+    Barrier,
     Buffer,
     Function,
     If,
@@ -67,7 +68,7 @@ def _place(access: Load | Store) -> Place:
 
 def _carried_places(body: Sequence[Statement]) -> list[Place]:
     """What a straight-line body reads and then overwrites, where no other access meets it halfway."""
-    if any(isinstance(statement, Loop | If) for statement in body):
+    if any(isinstance(statement, Loop | If | Barrier) for statement in body):
         return []
     accesses = [statement for statement in body if isinstance(statement, Load | Store)]
     moving = {access.buffer for access in accesses if _is_moving(access)}
@@ -132,6 +133,9 @@ class _Forwarder:
                     )
                     self._forget(statement.body, contents)
                     result.append(replace(statement, condition=self.operand(statement.condition), body=inner))
+                case Barrier():
+                    # What others store, every thread has in its text, and forgets by it.
+                    result.append(statement)
         return tuple(result)
 
     def _index(self, index: Index) -> Index:

@@ -3,8 +3,8 @@
 Layers see examples with the channels last, and ops see them first, so a graph is full of transposes. Here
 each value that hangs together with a convolution becomes one node of shape (batch, channels, *space), an
 image; the transposes around it only say which axis is which, and vanish. What enters and leaves goes through
-`to_images` and `from_images`. A flattened image is a matrix (batch, features) whose columns are the image's places in
-another order, which costs nothing where the batch lies innermost.
+`to_images` and `from_images`. A flattened image is a matrix (batch, features) whose columns are the image's
+places in another order, which costs nothing where the batch lies innermost.
 """
 
 from __future__ import annotations

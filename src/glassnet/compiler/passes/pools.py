@@ -102,8 +102,8 @@ def _reshaped(node: Node, shape: Shape) -> Node:
 def behind_pool(image: Node, made: Callable[..., Node]) -> Node:
     """f(unpool(y), x) -> unpool(f(y, window_max(x))) where x is what was pooled and f(0, x) is 0.
 
-    The slope of an activation is wanted at the largest of a window alone: so the map in front of the pool need
-    not be kept. `made(op, *inputs, like=..., **attributes)` gives a node that is shared with its equals.
+    The slope of an activation is wanted at the largest of a window alone: so the map in front of the pool
+    need not be kept. `made(op, *inputs, like=..., **attributes)` gives a node that is shared with its equals.
     """
     if image.op.name == "where" and uniform(image.inputs[2]) == 0:
         slope, moved, rest = image.inputs[0], image.inputs[1], image.inputs[2:]

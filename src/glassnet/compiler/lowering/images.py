@@ -26,7 +26,7 @@ from glassnet.compiler.passes.image_layout import (
     planes,
 )
 from glassnet.compiler.passes.image_nests import Nest, plan_nests
-from glassnet.compiler.passes.image_ops import FROM_IMAGES, REPEAT, TO_IMAGES, UNPOOL, images_of
+from glassnet.compiler.passes.image_ops import FROM_IMAGES, REPEAT, TO_IMAGES, UNPOOL, images_of, made_by
 from glassnet.compiler.passes.rewrite import uniform
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
@@ -95,7 +95,7 @@ class Group:
 
     def _place_results(self, kernel: Kernel) -> None:
         for result in kernel.nodes[1:]:
-            made = self.body.outputs[result.attributes["number"]]
+            made = made_by(result)
             storage = self.block.layout.storages.get(result)
             if storage is None:
                 continue  # nobody asks for it

@@ -5,6 +5,7 @@ recall      a backward loop reads what the forward loop knows
 types       operands get the type that their op computes in
 expand      vector functions, fused pairs, indices, windows and sampling become fewer and simpler ops
 simplify    algebra, constants, slices, common subexpressions; each rule is one line of a table
+images      what hangs together with convolutions is written for images, and these are put into groups
 flatten     arrays of any rank become matrices where kernels for matrices can work on them
 rearrange   a transpose between reshapes becomes one copy
 relay       what does not lie where it is needed is copied by a node of its own

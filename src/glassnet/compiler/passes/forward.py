@@ -103,6 +103,9 @@ def _splits(place: Place, access: Load | Store) -> bool:
 class _Forwarder:
     def __init__(self) -> None:
         self.replaced: dict[Value, Operand] = {}
+        self.written: dict[
+            int, set[Buffer]
+        ] = {}  # by the identity of bodies of the function, which stays alive
         self.made = 0
 
     def operand(self, operand: Operand) -> Operand:
@@ -210,8 +213,14 @@ class _Forwarder:
         self.made += 1
         return Value(f"{name}{self.made}", type)
 
-    @staticmethod
-    def _forget(body: Sequence[Statement], contents: Contents) -> None:
-        for statement in walk(body):
-            if isinstance(statement, Store):
-                contents.pop(statement.buffer, None)
+    def _forget(self, body: tuple[Statement, ...], contents: Contents) -> None:
+        for buffer in self._written(body):
+            contents.pop(buffer, None)
+
+    def _written(self, body: tuple[Statement, ...]) -> set[Buffer]:
+        """The buffers that a body stores to, what is inside it included; each body is looked at once."""
+        if id(body) not in self.written:
+            found = {statement.buffer for statement in body if isinstance(statement, Store)}
+            inner = [self._written(statement.body) for statement in body if isinstance(statement, Loop | If)]
+            self.written[id(body)] = found.union(*inner)
+        return self.written[id(body)]

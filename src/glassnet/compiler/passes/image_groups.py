@@ -158,7 +158,7 @@ class _Grouping:
         )
         group = make(IMAGES, *given, body=body, like=members[0])
         for number, node in enumerate(wanted):
-            result = result_of(group, number)
+            result = result_of(group, number, image=node in self.images)
             self.replaced[node] = result
             if node.op is FROM_IMAGES:
                 self.matrices[node.inputs[0]] = result

@@ -22,6 +22,7 @@ from glassnet.compiler.passes.image_ops import (
     TO_KERNEL,
     UNPOOL,
     is_image_result,
+    made_by,
 )
 from glassnet.compiler.passes.layout import Storage, element_of
 from glassnet.compiler.passes.values import Values
@@ -77,7 +78,7 @@ class ImageStorage(Storage):
 
     @property
     def persistent(self) -> bool:
-        """Whether the memory must not be lent: its zeros are written once, before the first call."""
+        """Whether the memory must not be lent to others: its zeros are written once, before all calls."""
         return self.spills or any(self.margin)
 
     def write(self, flat: NDArray, array: NDArray) -> None:
@@ -142,7 +143,7 @@ def image_storage(
 def has_spills(node: Node) -> bool:
     """Whether some places of what goes back through a pool lie outside all windows."""
     if node.op is RESULT:
-        node = node.inputs[0].attributes["body"].outputs[node.attributes["number"]]
+        node = made_by(node)
     if node.op is not UNPOOL and node.op is not REPEAT:
         return False
     rank = len(node.attributes["window"])
@@ -199,9 +200,7 @@ def margins_of(graph: Graph) -> dict[Node, Margin]:
             add(outer, inside.get(given))
     for node in graph.nodes:
         if node.op is RESULT:
-            group = node.inputs[0]
-            made = group.attributes["body"].outputs[node.attributes["number"]]
-            add(node, within[group].get(made))
+            add(node, within[node.inputs[0]].get(made_by(node)))
     return result
 
 

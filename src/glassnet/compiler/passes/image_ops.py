@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.compiler.passes.rewrite import make
 from glassnet.compiler.passes.vocabulary import compiler_op
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Graph, Node
@@ -105,21 +106,23 @@ def _run(xp: Any, *inputs: Any, body: Graph) -> list[Any]:
 IMAGES = compiler_op("images", _run, lambda *inputs, body: ((), inputs[0].dtype))
 RESULT = compiler_op(
     "images_result",
-    lambda xp, results, *, number, shape, dtype: results[number],
-    lambda x, *, number, shape, dtype: (shape, np.dtype(dtype)),
+    lambda xp, results, *, number, image: results[number],
+    lambda x, *, number, image: _form(x.attributes["body"].outputs[number]),
 )
 
 
-def result_of(group: Node, number: int) -> Node:
-    """One result of a group."""
-    made = group.attributes["body"].outputs[number]
-    attributes = {"number": number, "shape": made.shape, "dtype": made.dtype.name}
-    return Node(RESULT, (group,), attributes, made.shape, made.dtype, None, made.source)
+def _form(node: Node) -> tuple[Shape, DType]:
+    return node.shape, node.dtype
+
+
+def result_of(group: Node, number: int, *, image: bool) -> Node:
+    """One result of a group: an image, or an ordinary value."""
+    return make(RESULT, group, number=number, image=image, like=_made(group, number))
 
 
 def is_image_result(node: Node) -> bool:
     """Whether the node is a result that lies as an image."""
-    return node.op is RESULT and _made(node) in images_of(node.inputs[0].attributes["body"])
+    return node.op is RESULT and node.attributes["image"]
 
 
 def matrices_across(group: Node, results: Iterable[Node]) -> list[Node]:
@@ -127,11 +130,16 @@ def matrices_across(group: Node, results: Iterable[Node]) -> list[Node]:
     body = group.attributes["body"]
     read = {node.inputs[0] for node in body.nodes if node.op is TO_IMAGES}
     found = [outer for outer, given in zip(group.inputs, body.inputs, strict=True) if given in read]
-    return found + [node for node in results if node.op is RESULT and _made(node).op is FROM_IMAGES]
+    return found + [node for node in results if node.op is RESULT and made_by(node).op is FROM_IMAGES]
 
 
-def _made(result: Node) -> Node:
-    return result.inputs[0].attributes["body"].outputs[result.attributes["number"]]
+def made_by(result: Node) -> Node:
+    """The node of a group's body that is this result."""
+    return _made(result.inputs[0], result.attributes["number"])
+
+
+def _made(group: Node, number: int) -> Node:
+    return group.attributes["body"].outputs[number]
 
 
 def images_of(graph: Graph) -> set[Node]:

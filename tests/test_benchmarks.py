@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,36 @@ def test_a_worker_without_its_framework_says_so_and_ends(peer: str) -> None:
     )
     (line,) = finished.stdout.splitlines()
     assert json.loads(line)["skipped"] == f"{FRAMEWORKS[peer]} is not installed"
+
+
+def test_the_memory_that_a_training_has_to_hold(benchmark_module) -> None:
+    cases = benchmark_module("memory").CASES
+    assert cases["dense"].parameters == 669_706
+    assert cases["lenet"].parameters == 61_706
+    assert cases["dense"].state_bytes == 3 * 4 * 669_706
+    assert cases["dense"].activation_bytes == 4 * 128 * (784 + 512 + 512 + 10)
+    assert cases["lenet"].data_bytes == 10_000 * (4 * 784 + 8)
+    assert benchmark_module("memory").peak() > 2**24
+
+
+def test_a_difference_passes_only_where_the_example_amplifies_rounding(benchmark_module) -> None:
+    equality = benchmark_module("equality")
+    x = np.linspace(1.0, 2.0, 50)
+    steady, _ = trace(lambda x: gnp.exp(x) * 0.1, x)
+    shaky, _ = trace(lambda x: (x + 1e6) - 1e6, x)
+    for graph, passes in ((steady, False), (shaky, True)):
+        expected = graph.evaluate([x], np)
+        wrong = [array + 1e-11 for array in expected]
+
+        def again(rng: np.random.Generator, graph: Any = graph) -> list[Any]:
+            return equality.moved(graph, [x], rng)
+
+        assert equality.agree(expected, expected, "float64", again)[0]
+        assert equality.agree(wrong, expected, "float64", again)[0] is passes
+        assert not equality.agree([array + 1e-6 for array in expected], expected, "float64", again)[0]
+
+
+def test_generated_networks_are_equal_on_both_engines(benchmark_module) -> None:
+    answer, complaint = benchmark_module("equality").ask("networks", 0, 3)
+    assert complaint == ""
+    assert sum(answer["counts"].values()) >= 3

@@ -40,6 +40,17 @@ def test_every_engine_gives_the_value(engine: str) -> None:
     np.testing.assert_allclose(execute.run(GRAPH, [X], engine)[0], 2 * np.tanh(X), rtol=1e-14)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "interpreter"])
+def test_bound_inputs_stay_from_call_to_call(engine: str) -> None:
+    graph, _ = trace(lambda w, b, x: gnp.matmul(x, w) + b, X.T, X[0, 0], X)
+    function, _ = execute.function(graph, engine)
+    for w, b in ((X.T, np.float64(1.0)), (2 * X.T, np.float64(0.0))):
+        function.bind([w, b])
+        for x in (X, -X):
+            np.testing.assert_allclose(function.rest([x])[0], x @ w + b, rtol=1e-14)
+    np.testing.assert_allclose(function([X.T, b, X])[0], X @ X.T, rtol=1e-14)
+
+
 def test_the_reason_tells_which_engine_was_chosen() -> None:
     assert execute.function(GRAPH, "auto")[1] is None
     assert execute.function(GRAPH, "interpreter")[1] == "asked for"

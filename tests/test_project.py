@@ -50,7 +50,9 @@ def test_no_lock_file_and_no_package_index_is_in_the_repository(tracked: list[Pa
     assert [path.name for path in tracked if path.suffix == ".lock"] == []
     # Put together here, so that this file does not contain what it looks for.
     traces = ["py" + "pi", "python" + "hosted", "index" + "-url", "find" + "-links"]
-    texts = {path: path.read_bytes().lower() for path in tracked if path.is_file()}
+    # A picture inside a drawing is letters by chance.
+    pixels = re.compile(rb"base64,[\sA-Za-z0-9+/=]+")
+    texts = {path: pixels.sub(b"", path.read_bytes()).lower() for path in tracked if path.is_file()}
     assert [(path, trace) for path, text in texts.items() for trace in traces if trace.encode() in text] == []
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 TARGET = 0.01  # who always answers 1, the mean of the sum, is at 1/6
 
@@ -52,8 +52,8 @@ def adding(
 TASKS = tuple(
     Task(
         f"adding-{name.lower()}",
-        f"{name}(32)",
-        "mean squared error",
+        f"{name} 32",
+        "squared error",
         partial(adding, layer),
         5,
         is_error=True,

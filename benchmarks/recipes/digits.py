@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.data import load_digits
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # rows down, columns to the right
 
@@ -60,6 +60,6 @@ def row_by_row(seed: int, listener: Listener = silent, epochs: int = 40, units: 
 
 
 TASKS = (
-    Task("digits", "two convolutions, 16 and 32 channels", "accuracy, %", convolution, 2),
-    Task("digit-rows", "LSTM(64)", "accuracy, %", row_by_row, 2),
+    Task("digits", "Conv2D 16, 32", "accuracy %", convolution, 2),
+    Task("digit-rows", "LSTM 64", "accuracy %", row_by_row, 2),
 )

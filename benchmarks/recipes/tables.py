@@ -9,12 +9,12 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from recipes.task import Outcome, Task, fit, silent
 
 import glassnet as gn
 from glassnet.core.dtype import NDArray
 from glassnet.data import Standardizer
 from glassnet.train.events import Listener
+from recipes.task import Outcome, Task, fit, silent
 
 FOLDS = 5
 SOLVERS = ("lbfgs", "adam")  # of scikit-learn
@@ -95,7 +95,7 @@ def of_scikit_learn(choice: Choice, solver: str, classifies: bool, seed: int) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(*rows)
-        return model.predict_proba(X) if classifies else model.predict(X)
+        return np.asarray(model.predict_proba(X) if isinstance(model, MLPClassifier) else model.predict(X))
 
     return trained
 
@@ -135,11 +135,11 @@ def table(name: str, seed: int, listener: Listener = silent, grid: Sequence[Choi
 
 
 TASKS = tuple(
-    Task(name, "one hidden layer, 16 or 64 units", measure, partial(table, load), 1, needs="sklearn")
+    Task(name, "Dense 16 or 64", measure, partial(table, load), 1, needs="sklearn")
     for name, load, measure in (
-        ("breast-cancer", "breast_cancer", "accuracy, %"),
-        ("wine", "wine", "accuracy, %"),
-        ("iris", "iris", "accuracy, %"),
-        ("diabetes", "diabetes", "R2, %"),
+        ("breast-cancer", "breast_cancer", "accuracy %"),
+        ("wine", "wine", "accuracy %"),
+        ("iris", "iris", "accuracy %"),
+        ("diabetes", "diabetes", "R2 %"),
     )
 )

@@ -69,6 +69,6 @@ def fit(net: Network, X: Any, y: Any, listener: Listener = silent, **options: An
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)
         history = net.fit(X, y, progress=listener, **options)
-    if history.stopped:
+    if history.stopped and history.stopped.startswith("Interrupted"):
         # NOTE fit ends at Ctrl-C and keeps what it has learnt: half a training is no outcome.
         raise KeyboardInterrupt(history.stopped)

@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "execute": ["compile"],
         "explain": ["derive"],
         "losses": ["L1", "L2", "Elastic"],
-        "nn": nn.__all__,
+        "nn": nn.__all__,  # pyright: ignore[reportAttributeAccessIssue] - the stub has none
         "ops.control": ["checkpoint", "cond", "while_loop"],
         "ops.scan": ["scan"],
         "ops.structural": ["stop_gradient"],

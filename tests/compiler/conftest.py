@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from glassnet.optim import SGD
 from glassnet.train.composition import Composition
 from glassnet.train.program import build_step
 from glassnet.train.setting import Setting
+from tests.compiler import guarded
 
 
 def _cpus() -> list[CPU]:
@@ -42,6 +41,15 @@ def _cpus() -> list[CPU]:
 def cpus() -> list[CPU]:
     """The host, and the host with its wider vectors switched off."""
     return _cpus()
+
+
+@pytest.fixture(scope="session")
+def every_cpu(cpus: list[CPU]) -> list[CPU]:
+    """Those, and where there is an x86 one without all that came after SSE2."""
+    last, late = cpus[-1], {"sse3", "ssse3", "sse4.1", "sse4.2"}
+    if last.architecture != "x86_64":
+        return cpus
+    return [*cpus, replace(last, features=last.features - late, missing=frozenset(late))]
 
 
 @pytest.fixture(scope="session", params=_cpus(), ids=lambda cpu: f"{cpu.name}-{cpu.vector_bits}")
@@ -132,38 +140,13 @@ def training() -> Callable[..., Training]:
     return _training
 
 
-def _guarded(size: int) -> np.ndarray:
-    """`size` bytes that end where a page begins that must not be touched; another lies before them."""
-    page = mmap.PAGESIZE
-    inner = -(-size // page) * page
-    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    whole = np.frombuffer(pages, np.uint8)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for forbidden in (0, page + inner):
-        address = ctypes.c_void_p(whole.ctypes.data + forbidden)
-        assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
-    return whole[page + inner - size : page + inner]
-
-
-def _guarded_copy(array: np.ndarray) -> np.ndarray:
-    copy = _guarded(array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-class _GuardedArena(Arena):
-    def __init__(self, size: int) -> None:
-        self._bytes = _guarded(size)
-        self.address = self._bytes.ctypes.data
-
-
 @pytest.fixture(scope="session")
 def guarded_copy() -> Callable[[np.ndarray], np.ndarray]:
     """Copies an array to memory between pages that must not be touched."""
-    return _guarded_copy
+    return guarded.guarded_copy
 
 
 @pytest.fixture(scope="session")
 def guarded_arena() -> type[Arena]:
     """An arena between pages that must not be touched."""
-    return _GuardedArena
+    return guarded.GuardedArena

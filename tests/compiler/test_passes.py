@@ -21,6 +21,7 @@ from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, order
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.memory import ALIGNMENT, plan_memory, size_in_bytes
+from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.rewrite import make, uniform
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.types import agree
@@ -84,6 +85,10 @@ SIMPLIFIED: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: (_placed(x) + _placed(x * 2.0, 0))[5:], ""),  # (scatter(x) + y)[a] -> scatter(x)[a] + y[a]
     (lambda x: _placed(gnp.tanh(x), 0, 3), "tanh"),  # everything is written
     (lambda x: gnp.concatenate([gnp.tanh(x)]), "tanh"),  # concatenate(x) -> x
+    (lambda x: _placed(x, 0) + (_placed(x[:1], 6) + _placed(x, 3)), "getitem concatenate"),  # side by side
+    (lambda x: gnp.tanh(x).T.T, "tanh"),  # transpose(transpose(x)) -> transpose(x)
+    (lambda x: gnp.tanh(x).T[1:2], "tanh getitem reshape"),  # transpose(x)[a] -> transpose(x[b])
+    (lambda x: _placed(gnp.tanh(x)).T[:, 2:5], "tanh transpose"),  # transpose(scatter(x)) -> scatter(...)
     (lambda x: gnp.tanh(x[:1]).max(0), "getitem tanh reshape"),  # a reduction over one element
 ]
 
@@ -112,6 +117,14 @@ def test_a_constant_that_is_one_number_loses_its_shape():
 def test_factors_stand_in_front():
     graph, _ = trace(lambda x: x * 3.0, M)
     assert simplify(graph).outputs[0].inputs[0].op.name == "constant"  # x a -> a x
+
+
+def test_factors_that_spread_a_row_keep_its_shape():
+    # past bug: a (b x) became (a b) x where a has more rows than x, and the graph was refused
+    graph, _ = trace(lambda x: np.full((1, 4), 2.0) * (3.0 * x), M[0])
+    simplified = simplify(graph).verify()
+    assert simplified.outputs[0].shape == (1, 4)
+    np.testing.assert_array_equal(interpret(simplified, [M[0]])[0], 6.0 * M[:1])
 
 
 def test_folding_an_infinity_is_silent():
@@ -187,6 +200,24 @@ def test_arrays_of_any_rank_become_matrices(function, expected):
     assert ops(flat) == expected
     for got, true in zip(interpret(flat, [T]), interpret(graph, [T]), strict=True):
         np.testing.assert_allclose(got, true, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: gnp.swapaxes(x.reshape(2, 3, 2, 2), 1, 2), "rearranged"),  # transpose(reshape(x))
+        (lambda x: gnp.swapaxes(x, 0, 1).reshape(3, 8), "rearranged"),  # reshape(transpose(x))
+        (lambda x: gnp.moveaxis(x.reshape(2, 3, 2, 2), 1, 3).reshape(4, 6), "rearranged"),  # both
+        (lambda x: gnp.swapaxes(x, 0, 1).reshape(6, 4), "transpose reshape"),  # nothing moves in the reshape
+        (lambda x: gnp.swapaxes(x.reshape(4, 6), 0, 1), "reshape transpose"),  # elements of both axes mix
+    ],
+    ids=range(5),
+)
+def test_a_transpose_between_reshapes_is_one_copy(function, expected):
+    graph, _ = trace(function, T)
+    joined = rearrange(simplify(graph)).verify()
+    assert ops(joined) == expected
+    np.testing.assert_array_equal(interpret(joined, [T])[0], interpret(graph, [T])[0])
 
 
 def test_operands_get_the_type_that_their_op_computes_in():

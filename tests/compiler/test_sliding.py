@@ -113,3 +113,23 @@ def test_a_small_convolutional_network(dtype, cpu):
     tolerance = 1e-11 if dtype == "float64" else 1e-5
     for got, true in zip(results, interpret(graph, inputs), strict=True):
         np.testing.assert_allclose(got, true, rtol=0, atol=tolerance * max(1.0, np.max(np.abs(true))))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        # a part of an input, of a product and of a flattened image, the first two read as images
+        lambda x, m, k: gn.vmap(gnp.conv, in_axes=(0, None))(x[:, 16:].reshape(6, 2, 6, 6), k[2:6]),
+        lambda x, m, k: gn.vmap(gnp.conv, in_axes=(0, None))((x @ m)[:, 16:].reshape(6, 2, 6, 6), k),
+        lambda x, m, k: (
+            gn.vmap(gnp.conv, in_axes=(0, None))(x[:, 16:].reshape(6, 2, 6, 6), k).reshape(6, 128)[
+                1:5, 16:104
+            ]
+            @ m
+        ),
+    ],
+)
+def test_images_beside_slices_that_are_read_where_they_lie(function, cpu):
+    x, m, k = drawn(0, 6, 88), drawn(1, 88, 88), drawn(2, 8, 2, 3, 3)
+    loss = gn.value_and_grad(lambda operands: gnp.square(function(*operands)).sum())
+    agree(lambda *operands: loss(operands), [x, m, k], cpu, tolerance=1e-10)

@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import glassnet as gn
 import glassnet.numpy as gnp
 from glassnet.core.trace import Array
-from glassnet.interpret.reference import interpret
+from glassnet.errors import ShapeError
+from glassnet.interpret.reference import InterpretedGraph, interpret
 from glassnet.transforms.tracing import trace
 
 X, W = np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(0, 2, 12).reshape(3, 4)
@@ -60,6 +62,28 @@ def test_a_value_is_dropped_after_its_last_use() -> None:
     for _ in range(50):
         expected = np.sin(expected)
     assert out.value == expected
+
+
+def read(x: Any, i: Any) -> Any:
+    return gnp.take(gnp.square(x), i)  # the line that is named
+
+
+def test_an_op_that_does_not_take_its_values_says_where() -> None:
+    graph, _ = trace(read, X[0], np.array([0, 2]))
+    sentence = (
+        r"gather failed: index 3 is out of bounds .* \(line \d+ of .*gnp\.take.*# the line that is named\)"
+    )
+    with pytest.raises(ShapeError, match=sentence):
+        interpret(graph, [X[0], np.array([0, 3])])
+
+
+def test_the_first_inputs_may_be_bound() -> None:
+    graph, _ = trace(network, X, W)
+    interpreted = InterpretedGraph(graph)
+    interpreted.bind([X])
+    for w in (W, W + 1):
+        for got, expected in zip(interpreted.rest([w]), interpreted([X, w]), strict=True):
+            np.testing.assert_array_equal(got, expected)
 
 
 class Tracked:

@@ -13,7 +13,7 @@ import pytest
 import glassnet as gn
 import glassnet.numpy as gnp
 from glassnet import losses
-from glassnet.errors import ShapeError
+from glassnet.errors import DataError, ShapeError
 from glassnet.losses import LOSSES, Loss
 
 Z = np.array([0.5, -1.0, 2.0])
@@ -255,6 +255,14 @@ def test_indices_of_classes_stand_for_indicator_vectors(name: str) -> None:
     assert gn.vmap(divergence)(z, labels).tolist() == gn.vmap(divergence)(z, np.eye(4)[labels]).tolist()
 
 
+@pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name].link == "softmax"])
+def test_what_all_logits_have_in_common_costs_no_digits_in_float32(name: str) -> None:
+    z, divergence = np.array([0.0, 0.5, -3.0], np.float32), LOSSES[name].divergence
+    target = DISTRIBUTION if LOSSES[name].targets == "distribution" else np.array(1)
+    expected = float(divergence(z, target))
+    assert divergence(z + np.float32(16384), target) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_float32_stays_float32(name: str) -> None:
     y, d = np.full((2, 3), 0.25, np.float32), np.full((2, 3), 1 / 3, np.float32)
@@ -263,6 +271,16 @@ def test_float32_stays_float32(name: str) -> None:
 
 
 # -- refusals
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name].targets == "classes"])
+def test_a_class_that_does_not_exist_is_refused_unless_it_is_masked(name: str) -> None:
+    divergence, p = LOSSES[name].divergence, np.full((2, 3), 1 / 3)
+    with pytest.raises(DataError, match=rf"^{name} got the class 3 for 3 classes; give indices from 0 to 2"):
+        divergence(p[0], np.array(3))
+    with pytest.raises(DataError, match=r"the class -1 at position 1 for 3 classes"):
+        divergence(p, np.array([2, -1]))
+    assert divergence(p, np.array([2, -1]), np.array([1, 0])) == divergence(p[0], np.array(2))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -116,6 +116,11 @@ def test_log_softmax_does_not_overflow() -> None:
     np.testing.assert_allclose(np.exp(log_softmax(Z)), gnp.softmax(Z), rtol=1e-14)
 
 
+def test_log_softmax_loses_no_digits_to_what_all_elements_have_in_common() -> None:
+    z = np.array([0.0, 0.5, -3.0], np.float32)
+    np.testing.assert_allclose(log_softmax(z + np.float32(16384)), log_softmax(z), rtol=1e-6)
+
+
 # -- sparsemax and maxout
 
 
@@ -173,6 +178,10 @@ def test_a_layer_can_ask_for_chance() -> None:
 
 
 # -- names, options, documents
+
+
+def test_the_modules_of_options_can_be_asked_for_before_any_layer() -> None:
+    assert {"activations", "initializers"} <= set(gn.nn.__all__)
 
 
 def test_names_and_functions_resolve() -> None:

@@ -150,7 +150,9 @@ def test_a_layer_reads_as_people_write_it(activation: object, text: str) -> None
 
 
 def test_a_layer_survives_its_document() -> None:
-    layer = gn.Dense(7, activation="tanh", kernel_initializer="he_uniform", regularizer=gn.L2(0.1), max_norm=2)
+    layer = gn.Dense(
+        7, activation="tanh", kernel_initializer="he_uniform", regularizer=gn.L2(0.1), max_norm=2
+    )
     assert from_document(to_document(layer, "the test")) == layer
 
 
@@ -158,7 +160,9 @@ def test_a_function_of_the_user_s_own_is_no_document() -> None:
     def mine(z: np.ndarray) -> np.ndarray:
         return 2 * z
 
-    with pytest.raises(ConfigurationError, match=r"Dense\(activation\) holds mine, which is code of your own"):
+    with pytest.raises(
+        ConfigurationError, match=r"Dense\(activation\) holds mine, which is code of your own"
+    ):
         to_document(gn.Dense(2, activation=mine), "the test")
 
 

@@ -13,6 +13,7 @@ from glassnet.core.dtype import FLOAT32
 from glassnet.core.random import Key
 from glassnet.errors import ConfigurationError, ShapeError
 from glassnet.nn import Dropout, GaussianDropout, GaussianNoise, Layer, Run, Sequential, SpatialDropout
+from glassnet.transforms.tracing import trace
 from tests.nn.gradients import check_form, check_layer
 
 TRAINING = Run(training=True, key=Key(7))
@@ -115,3 +116,14 @@ def test_a_single_number_has_no_channels() -> None:
         "SpatialDropout(0.5) takes examples (..., channels), but gets examples of shape (): reshape X to "
         "(rows, channels)."
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_mask_is_drawn_in_the_dtype_of_the_example(dtype: str) -> None:
+    def draw(x: Any, step: Any) -> Any:
+        return Dropout(0.25)({}, x, Run(training=True, key=Key(3).at(step)))
+
+    x = np.ones(4000, dtype)
+    graph, _ = trace(draw, x, np.int32(5))
+    assert {node.dtype for node in graph.nodes if node.dtype.kind == "f"} == {np.dtype(dtype)}
+    assert np.mean(draw(x, 5) == 0) == pytest.approx(0.25, abs=0.03)

@@ -15,7 +15,7 @@ from glassnet.core.document import from_document, to_document
 from glassnet.core.dtype import FLOAT32, FLOAT64
 from glassnet.core.random import Key
 from glassnet.errors import ConfigurationError, DataError, GlassnetError, ShapeError
-from glassnet.nn import Embedding, Layer, Masking, Run, Sequential
+from glassnet.nn import Embedding, Layer, Masking, Parallel, Residual, Run, Sequential, TimeDistributed
 from glassnet.nn.run import Record
 from tests.nn.gradients import check_form, check_layer, parameters_of
 
@@ -104,6 +104,23 @@ def test_an_index_outside_the_vocabulary_is_one_sentence_with_its_place(
         f"Embedding(4, 2) got the index {index}{at}; it takes whole numbers from 0 to 3: enlarge the "
         "vocabulary, or give unknown words an index in it."
     )
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda words: Sequential([words]),
+        lambda words: Parallel([Embedding(9, 2), words]),
+        lambda words: Residual([Embedding(9, 2)], projection=words),
+        lambda words: Residual([words]),
+        TimeDistributed,
+    ],
+    ids=["Sequential", "Parallel", "projection", "Residual", "TimeDistributed"],
+)
+def test_layers_around_it_ask_it(around: Any) -> None:
+    around(Embedding(4, 2)).check(np.array([[0, 3]]))
+    with pytest.raises(DataError, match=r"^Embedding\(4, 2\) got the index 4 at position \(0, 1\)"):
+        around(Embedding(4, 2)).check(np.array([[0, 4]]))
 
 
 @pytest.mark.parametrize(

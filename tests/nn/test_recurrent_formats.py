@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glassnet.errors import ConfigurationError, ShapeError
-from glassnet.nn import GRU, LSTM, Recurrent, SimpleRNN, from_keras, from_pytorch
+from glassnet.nn import GRU, LSTM, Dense, Layer, Recurrent, SimpleRNN, from_keras, from_pytorch
 
 INPUTS, UNITS = 2, 3
 BLOCKS = {SimpleRNN: 1, LSTM: 4, GRU: 3}
@@ -99,11 +99,12 @@ def test_layers_without_bias_take_two_arrays() -> None:
             "(3, inputs), (3, 1), (3,), (3,), but got (3, 2), (3, 1)",
         ),
         (from_pytorch, SimpleRNN(1), [], "but got none: give them"),
+        (from_keras, GRU(1), None, "GRU(1, tanh) takes a list of 3 arrays of Keras, but got None."),
     ],
-    ids=["transposed", "too few", "none"],
+    ids=["transposed", "too few", "none", "no list"],
 )
 def test_arrays_of_other_shapes_are_refused(
-    convert: Any, layer: Recurrent, weights: list[np.ndarray], complaint: str
+    convert: Any, layer: Recurrent, weights: list[np.ndarray] | None, complaint: str
 ) -> None:
     with pytest.raises(ShapeError, match=re.escape(complaint)):
         convert(layer, weights)
@@ -122,9 +123,14 @@ def test_arrays_of_other_shapes_are_refused(
             LSTM(1, peephole=True),
             "Keras's LSTM has no peephole, LSTM(1, peephole=True) has; leave out the option.",
         ),
+        (
+            from_pytorch,
+            Dense(1),
+            "The weights of PyTorch are for a recurrent layer, such as LSTM(32); got Dense(1).",
+        ),
     ],
-    ids=["reset_after", "peephole"],
+    ids=["reset_after", "peephole", "no recurrent layer"],
 )
-def test_options_that_the_library_has_not_are_refused(convert: Any, layer: Recurrent, complaint: str) -> None:
+def test_layers_that_the_library_has_not_are_refused(convert: Any, layer: Layer, complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(complaint)):
         convert(layer, [])

@@ -236,6 +236,9 @@ def test_examples_that_do_not_fit(layer: Layer, in_shape: tuple[int, ...], sente
         (lambda: UpSampling2D(0.5), "UpSampling2D got size=0.5"),
         (lambda: Activation("rleu"), "Activation got activation='rleu'"),
         (lambda: Lambda(3), "Lambda got function=3; it takes a function of one example, such as gnp.sin."),
+        (lambda: Lambda(gnp.sin, shape=4), "Lambda got shape=4; it takes a tuple of whole numbers, such as"),
+        (lambda: Lambda(gnp.sin, shape="4"), "Lambda got shape='4'"),
+        (lambda: Lambda(gnp.sin, shape=(4, -1)), "Lambda got shape=(4, -1)"),
         (
             lambda: Lambda(lambda x: (x, x)).output_shape((3,)),
             "Lambda's function gives tuple for an example; a layer gives one array.",

@@ -64,14 +64,15 @@ def test_the_perceptron_rule_separates_what_can_be_separated() -> None:
     x = random.normal(size=(40, 2))
     d = np.where(x @ [1.0, -2.0] + 0.3 > 0, 1.0, -1.0)
 
-    def misplaced(parameters: Any) -> Any:  # the perceptron's divergence, max(0, -d z)
+    def misplaced(parameters: Any) -> Any:
         z = gnp.asarray(x) @ parameters["weight"] + parameters["bias"]
-        return gnp.mean(gnp.relu(-d * z))
+        return gnp.mean(gn.vmap(gn.losses.perceptron)(z[:, None], d[:, None]))
 
     rule = optim.Perceptron()
-    w: Any = {"weight": np.array([0.1, 0.1]), "bias": np.array([0.0])}
+    w: Any = {"weight": np.zeros(2), "bias": np.zeros(1)}
     batch = gn.value_and_grad(misplaced)(w)[1]
-    wrong = d * (x @ w["weight"]) < 0
+    wrong = d * (x @ w["weight"]) <= 0
+    assert wrong.all()  # z = 0 is a mistake, so that weights of 0 learn
     np.testing.assert_allclose(batch["weight"], -(d[wrong, None] * x[wrong]).sum(axis=0) / 40, atol=1e-15)
     for step in range(1, 301):
         _, w, _ = rule.advance(gn.value_and_grad(misplaced), w, {}, step, 1.0)

@@ -142,6 +142,8 @@ def test_the_rate_reaches_the_optimiser_as_a_schedule() -> None:
         (lambda: optim.CosineRestarts(0.1, 2, 1.5), "CosineRestarts got multiplier=1.5; it takes a whole"),
         (lambda: optim.OneCycle(0.1, rising=1), "OneCycle got rising=1; it takes a number above 0"),
         (lambda: optim.OneCycle(0.1, final_divisor=0.5), "OneCycle got final_divisor=0.5; it takes a number"),
+        (lambda: optim.Custom(lambda step, total: 0.1), "A rate is a function of the step alone, and <func"),
+        (lambda: gn.SGD(lambda: 0.1), r"does not take that; write def rate\(step\)\.$"),
         (lambda: optim.Warmup("cosine", 3), "Warmup got schedule='cosine'; it takes a positive number, a"),
         (
             lambda: optim.Piecewise((0.1,), (3,)),

@@ -52,8 +52,7 @@ def test_the_events_of_a_run_come_in_order(rows: np.ndarray) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5, 99])
 def test_telling_of_batches_changes_no_bit(steps: int, engine: str, rows: np.ndarray) -> None:
     # Adam counts, and dropout draws: both go on inside an epoch as if nobody listened.
-    dropout = [gn.nn.Dropout(0.3)] if engine == "interpreter" else []
-    layers = [gn.Dense(4, activation="tanh"), *dropout, gn.Dense(3)]
+    layers = [gn.Dense(4, activation="tanh"), gn.nn.Dropout(0.3), gn.Dense(3)]
     nets = [gn.Network(layers, "cross_entropy", seed=7) for _ in range(2)]
     options = {"epochs": 3, "batch_size": 5, "engine": engine}
     alone = nets[0].fit(rows, LABELS, **options)

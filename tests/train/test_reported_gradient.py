@@ -24,7 +24,8 @@ OF_PROBABILITIES = {
     "binary_cross_entropy_from_probabilities": "sigmoid",
     "cross_entropy_from_probabilities": "softmax",
 }
-PARAMETERS = dict[str, np.ndarray]
+NAMES = tuple(LOSSES)
+Parameters = dict[str, np.ndarray]
 
 
 def target_for(loss: Loss, outputs: int, rng: np.random.Generator) -> np.ndarray | None:
@@ -45,21 +46,21 @@ def target_for(loss: Loss, outputs: int, rng: np.random.Generator) -> np.ndarray
 
 CASES = [
     (name, outputs, weighted)
-    for name, outputs, weighted in product(LOSSES, (1, 2, 5), (False, True))
+    for name, outputs, weighted in product(NAMES, (1, 2, 5), (False, True))
     if target_for(LOSSES[name], outputs, np.random.default_rng(0)) is not None
 ]
 
 
 def reported_by_hand(
     net: gn.Network, x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, reduction: str
-) -> Callable[[PARAMETERS], float]:
+) -> Callable[[Parameters], float]:
     """What `history.loss` shall say of these parameters: the definition, without the training program."""
 
     def activated(z: np.ndarray) -> np.ndarray:
         made = OF_PROBABILITIES.get(net.loss.name)
         return np.asarray(gn.vmap(gn.nn.activations.resolve(made, "a test"))(z)) if made else z
 
-    def loss(parameters: PARAMETERS) -> float:
+    def loss(parameters: Parameters) -> float:
         hidden = np.tanh(x @ parameters["dense_1.weight"].T + parameters["dense_1.bias"])
         last = activated(hidden @ parameters["dense_2.weight"].T + parameters["dense_2.bias"])
         each = np.array([float(net.loss.divergence(y, d)) for y, d in zip(last, target, strict=True)])
@@ -75,7 +76,7 @@ def reported_by_hand(
     return loss
 
 
-def slope(loss: Callable[[PARAMETERS], float], at: PARAMETERS, along: PARAMETERS) -> float:
+def slope(loss: Callable[[Parameters], float], at: Parameters, along: Parameters) -> float:
     """The derivative along a direction, by Richardson's differences of fourth order."""
 
     def difference(h: float) -> float:
@@ -124,7 +125,7 @@ def test_a_step_goes_down_the_derivative_of_the_reported_loss(
 
 
 def test_every_loss_weighting_reduction_and_regularizer_occurs() -> None:
-    assert {name for name, _, _ in CASES} == set(LOSSES)
+    assert {name for name, _, _ in CASES} == set(NAMES)
     seen = {(weighted, number // 2 % 2) for number, (_, _, weighted) in enumerate(CASES)}
     assert len(seen) == 4
     assert {number % len(REGULARIZERS) for number in range(len(CASES))} == set(range(len(REGULARIZERS)))

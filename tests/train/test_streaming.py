@@ -103,10 +103,11 @@ def test_files_and_generators_train_like_arrays(tmp_path: Path) -> None:
     assert history.loss[-1] < history.loss[0]
 
 
-def test_a_second_fit_goes_on_where_the_first_ended() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_second_fit_goes_on_where_the_first_ended(engine: str) -> None:
     # Dropout too: the later epochs draw what they would have drawn in one run.
     source = ArraySource(X, LABELS, block_rows=8)
-    options = {"batch_size": 4, "optimizer": gn.SGD(0.1), "engine": "interpreter"}
+    options = {"batch_size": 4, "optimizer": gn.SGD(0.1), "engine": engine}
     whole, halves = (classifier(gn.nn.Dropout(0.4)) for _ in range(2))
     expected = whole.fit(source, epochs=6, **options).loss
     losses = halves.fit(source, epochs=2, **options).loss + halves.fit(source, epochs=4, **options).loss

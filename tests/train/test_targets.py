@@ -186,7 +186,7 @@ def test_values_are_a_column_for_one_output() -> None:
             [[0], [1]],
             3,
             SOFTMAX,
-            r"y has shape \(2, 1\), .*takes labels of shape \(2,\), or y of shape \(2, 3\)\.",
+            r"y has shape \(2, 1\), .*takes labels of shape \(2,\), or y of shape \(2, 3\); labels in a",
         ),
         ([0, 1], 3, SIGMOID, r"y has shape \(2,\), .*\(3,\) for each row; it takes y of shape \(2, 3\)\."),
         ([1.0, 2.0], 2, SQUARES, r"y has shape \(2,\), .*it takes y of shape \(2, 2\)\."),

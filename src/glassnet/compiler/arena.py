@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from glassnet.compiler.loop_language import Index
+from glassnet.compiler.loop_language import Buffer
+from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
 from glassnet.core.dtype import DType, NDArray
 from glassnet.core.shape import Shape
@@ -24,25 +28,39 @@ class Arena:
 
     def view(self, storage: Storage) -> NDArray:
         """The storage's elements as a matrix (lines, length of a line), padding included."""
-        buffer = storage.buffer
+        flat = self.elements(storage.buffer)
+        start = storage.start.constant
+        end = start + (flat.size - start) // storage.line * storage.line
+        return flat[start:end].reshape(-1, storage.line)
+
+    def elements(self, buffer: Buffer) -> NDArray:
+        """The elements of a buffer."""
         assert buffer.size is not None  # buffers of the arena have a size
         dtype = np.dtype(_DTYPES[buffer.element])
-        flat = self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
-        start = Index.of(storage.offset).constant
-        end = start + (buffer.size - start) // storage.line * storage.line
-        return flat[start:end].reshape(-1, storage.line)
+        return self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
+
+    def window(self, storage: Storage) -> NDArray:
+        """The storage's elements as the matrix (rows, columns) that it stands for: a view, no padding."""
+        rows, columns = storage.shape
+        if storage.transposed or storage.column:
+            return self.view(storage)[:columns, :rows].T
+        return self.view(storage)[:rows, :columns]
 
     def write(self, storage: Storage, array: NDArray) -> None:
         """Copies an array into its storage."""
-        matrix = np.asarray(array).reshape(storage.shape)
-        lying = matrix.T if storage.transposed or storage.column else matrix
-        self.view(storage)[: lying.shape[0], : lying.shape[1]] = lying
+        self.writer(storage)(np.asarray(array))
+
+    def writer(self, storage: Storage) -> Callable[[NDArray], None]:
+        """What copies an array into its storage, time and again."""
+        if isinstance(storage, ImageStorage):
+            return partial(storage.write, self.elements(storage.buffer))
+        window, shape = self.window(storage), storage.shape
+
+        def write(array: NDArray) -> None:
+            window[...] = array.reshape(shape)
+
+        return write
 
     def read(self, storage: Storage, shape: Shape, dtype: DType | None = None) -> NDArray:
         """A copy of the array that a storage holds, as `dtype` where the storage has another."""
-        rows, columns = storage.shape
-        if storage.transposed or storage.column:
-            matrix = self.view(storage)[:columns, :rows].T
-        else:
-            matrix = self.view(storage)[:rows, :columns]
-        return np.array(matrix.reshape(shape), dtype, order="C")
+        return np.array(self.window(storage).reshape(shape), dtype, order="C")

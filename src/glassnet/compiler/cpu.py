@@ -49,6 +49,11 @@ class CPU:
         return "fma" in self.features or self.architecture == "aarch64"
 
     @property
+    def has_rounding(self) -> bool:
+        """Whether floor and its kin are one instruction."""
+        return "sse4.1" in self.features or self.architecture == "aarch64"
+
+    @property
     def feature_text(self) -> str:
         """The features in LLVM's notation, sorted: "+avx,+avx2,-avx512f"."""
         # NOTE: a virtual machine may hide features of its CPU, and the name alone would switch them on

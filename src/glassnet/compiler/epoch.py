@@ -32,14 +32,19 @@ from glassnet.compiler.loop_ir import (
     Value,
 )
 from glassnet.compiler.loop_language import BITS
+from glassnet.compiler.lowering.image_entrance import packed, turn_blocks
+from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS, divide
 from glassnet.compiler.passes.forward import forward
+from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.work import work
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
+from glassnet.compiler.stages import stage
 from glassnet.compiler.threads import Member, Team, requested_threads, thread_count
 from glassnet.core.dtype import NDArray
+from glassnet.core.shape import size_of
 from glassnet.core.step import StepGraph, TrainingData
 from glassnet.errors import UncompilableError
 
@@ -126,13 +131,14 @@ class EpochProgram:
         self.count, self.rate = storages[-2:]
         self.loss = self.plan.storage(self.plan.graph.outputs[0])
         self.total = b.buffer("total", "f64", 1)
-        lifetimes = self._write(b)
-        arena_size = finish_memory(b, lifetimes)
+        lifetimes = stage("lower", self._write, b)
+        arena_size = stage("memory", finish_memory, b, lifetimes)
         loops = b.finish(b.load(self.total, 0))
         step_work = work(loops.body)
         several = thread_count(threads, step_work) > 1
         divided = divide(loops, lifetimes) if several else None
-        self.loops: Function = forward(divided.function if divided else loops, lifetimes)
+        loops = divided.function if divided else loops
+        self.loops: Function = stage("forwarding", forward, loops, lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
         self.memory = EpochMemory(
             arena_size,
@@ -225,13 +231,19 @@ class EpochProgram:
     def _gather(self, b: Builder, arguments: _Arguments, s: Position, epoch: Operand) -> None:
         """Copies the rows of batch `s` into the arena."""
 
+        def source_of(r: Operand | Index) -> Index:
+            """The row of the data that is row r of the batch."""
+            if self._once:
+                return Index.of(r)  # type: ignore[arg-type]
+            place = s * self.step.batch_size + Index.of(r)  # type: ignore[arg-type]
+            return Index.of(b.sext(b.load(arguments.order, place), "i64"))
+
         def row(r: Position) -> None:
             place = s * self.step.batch_size + r
-            source = (
-                Index.of(b.sext(b.load(arguments.order, place), "i64")) if not self._once else Index.of(r)
-            )
+            source = source_of(Index.of(r))
             for given, column in zip(arguments.columns, self.columns, strict=True):
-                self._copy_row(b, given, column, source, r)
+                if not isinstance(column, ImageStorage):
+                    self._copy_row(b, given, column, source, r)
             if self.numbers and not self._once:
                 self._number(b, arguments, place, r, epoch)
             if self.weight:
@@ -240,21 +252,30 @@ class EpochProgram:
                 b.store(self.weight.buffer, r, b.select(inside, b.constant(1, one), b.zero(one)))
 
         b.loop(0, self.step.batch_size, 1, row)
+        for given, column in zip(arguments.columns, self.columns, strict=True):
+            if isinstance(column, ImageStorage):
+                size = size_of(column.whole[1:])
+                turn_blocks(
+                    b, column, given, packed(column.whole[1:]), lambda r, size=size: source_of(r) * size
+                )
 
     def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: Position) -> None:
+        """Copies a row of the data, of any rank: the lines of an example lie one behind the other."""
         if target.shape[0] == 1 and self.step.batch_size > 1:
             b.store(target.buffer, r, b.load(source, row))  # one label a row
             return
-        lanes, columns = self._cpu.lanes(source.element), target.shape[1]
+        lanes, (lines, columns) = self._cpu.lanes(source.element), target.shape
+        lines //= self.step.batch_size
 
-        def piece(j: Position, valid: int) -> None:
-            loaded = b.load(source, row * columns + j, lanes, mask=None if valid == lanes else valid)
-            b.store(target.buffer, target.index(r, j), loaded)
+        def line(i: Position) -> None:
+            def piece(j: Position, valid: int) -> None:
+                place = row * (lines * columns) + Index.of(i) * columns + j
+                loaded = b.load(source, place, lanes, mask=None if valid == lanes else valid)
+                b.store(target.buffer, target.index(Index.of(r) * lines + i, j), loaded)
 
-        whole = columns // lanes * lanes
-        b.loop(0, whole, lanes, lambda j: piece(j, lanes))
-        if whole < columns:
-            piece(whole, columns - whole)
+            along(b, columns, lanes, piece)
+
+        b.loop(0, lines, 1, line)
 
 
 def compile_epoch(

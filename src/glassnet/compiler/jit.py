@@ -72,15 +72,23 @@ def compile_text(text: str, cpu: CPU, level: int = 1) -> bytes:
     Raises:
         UncompilableError: LLVM refuses the text; the sentence has its reason.
     """
-    llvm = binding()
+    return _target_machine(cpu, level).emit_object(_module(text))
+
+
+def assembly(text: str, cpu: CPU) -> str:
+    """The instructions for LLVM IR text, as `compile_text` makes them, in the assembler's notation."""
+    return _target_machine(cpu, 1).emit_assembly(_module(text))
+
+
+def _module(text: str) -> Any:
     try:
-        module = llvm.parse_assembly(text)
+        module = binding().parse_assembly(text)
         module.verify()
     except RuntimeError as error:
         raise UncompilableError(
             f"LLVM refuses the compiler's text: {' '.join(str(error).split())}."
         ) from error
-    return _target_machine(cpu, level).emit_object(module)
+    return module
 
 
 def load(

@@ -8,20 +8,26 @@ constant ends up in the instruction itself.
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glassnet.compiler.barrier import barrier_text
 from glassnet.compiler.cpu import CPU
+from glassnet.compiler.emulation import ROUNDINGS, product_error, rounding, split_product_error
+from glassnet.compiler.llvm_text import (
+    ELEMENTS,
+    constant_text,
+    iota_text,
+    mask_text,
+    suffix,
+    table_text,
+    type_text,
+)
 from glassnet.compiler.loop_language import (
     BITS,
     I64,
     Barrier,
     Buffer,
-    Constant,
     Function,
     If,
     Index,
@@ -35,18 +41,20 @@ from glassnet.compiler.loop_language import (
     Value,
 )
 
-_ELEMENTS = {"f32": "float", "f64": "double", "i1": "i1", "i32": "i32", "i64": "i64"}
 _BINARY = {
     **{opcode: f"f{opcode}" for opcode in ("add", "sub", "mul", "div")},
     **{opcode: opcode[1:] for opcode in ("iadd", "isub", "imul", "iand", "ior", "ixor")},
     **{opcode: opcode for opcode in ("shl", "lshr", "ashr")},
+    "idiv": "sdiv",
 }
 _INTRINSICS = {
     "abs": "fabs",
+    "ceil": "ceil",
     "copysign": "copysign",
     "floor": "floor",
     "fma": "fma",
     "round_even": "roundeven",
+    "round_to_zero": "trunc",
     "sqrt": "sqrt",
 }
 _CONVERSIONS = ("zext", "sext", "trunc", "sitofp", "uitofp", "fptosi", "bitcast", "fpext", "fptrunc")
@@ -100,13 +108,14 @@ class _Emitter:
         parameters += [f"ptr %arg.{buffer.name}" for buffer in function.pointers]
         for value in function.arguments:
             self.define(value, f"%arg.{value.name}")
-            parameters.append(f"{_type(value.type)} %arg.{value.name}")
+            parameters.append(f"{type_text(value.type)} %arg.{value.name}")
         restore = self.flush_denormals() if function.flush_denormals else []
         self.body(function.body)
         result = "void" if function.result is None else self.typed(function.result)
-        kind = "void" if function.result is None else _type(function.result.type)
+        kind = "void" if function.result is None else type_text(function.result.type)
         return "\n".join(
             [
+                *(table_text(buffer) for buffer in function.buffers if buffer.kind == "constant"),
                 f"define {kind} @{function.name}({', '.join(parameters)}) #0 {{",
                 "entry:",
                 *self.scopes[0].lines,
@@ -163,10 +172,10 @@ class _Emitter:
     def operand(self, operand: Operand | int) -> str:
         if isinstance(operand, Value):
             return self.text[operand]
-        return str(operand) if isinstance(operand, int) else _constant(operand)
+        return str(operand) if isinstance(operand, int) else constant_text(operand)
 
     def typed(self, operand: Operand) -> str:
-        return f"{_type(operand.type)} {self.operand(operand)}"
+        return f"{type_text(operand.type)} {self.operand(operand)}"
 
     def declare(self, name: str, result: str, parameters: Sequence[str]) -> None:
         if name not in self.declarations:
@@ -198,28 +207,43 @@ class _Emitter:
     def instruction(self, line: Instruction) -> None:
         opcode, operands, result = line.opcode, line.operands, line.result
         if opcode == "iota":
-            self.define(result, _iota(result.type))
+            self.define(result, iota_text(result.type))
             return
         type, first = operands[0].type, self.typed(operands[0])
         if opcode in _BINARY:
             self.assign(result, f"{_BINARY[opcode]} {first}, {self.operand(operands[1])}")
         elif opcode == "fma" and not self.cpu.has_fma:
             # NOTE: llvm.fma without the instruction is a call of libm, a hundred times slower
-            product = self.fresh("%t")
-            self.line(f"{product} = fmul {first}, {self.operand(operands[1])}")
-            self.assign(result, f"fadd {_type(type)} {product}, {self.operand(operands[2])}")
+            product = self.temporary(f"fmul {first}, {self.operand(operands[1])}")
+            self.assign(result, f"fadd {type_text(type)} {product}, {self.operand(operands[2])}")
+        elif opcode in ROUNDINGS and not self.cpu.has_rounding:
+            self.assign(result, rounding(self, opcode, type, self.operand(operands[0])))
+        elif opcode == "product_error":
+            error = product_error if self.cpu.has_fma else split_product_error
+            self.assign(result, error(self, type, *map(self.operand, operands)))
         elif opcode in _INTRINSICS:
-            types = [_type(type)] * len(operands)
-            name = f"llvm.{_INTRINSICS[opcode]}.{_suffix(type)}"
-            self.assign(result, "call " + self.call(name, types[0], [*map(self.typed, operands)], types))
+            self.assign(result, self.intrinsic(_INTRINSICS[opcode], type, *map(self.operand, operands)))
         elif opcode in _CONVERSIONS:
-            self.assign(result, f"{opcode} {first} to {_type(result.type)}")
+            self.assign(result, f"{opcode} {first} to {type_text(result.type)}")
         elif opcode in ("minimum", "maximum"):
-            mask, predicate = self.fresh("%t"), "olt" if opcode == "minimum" else "ogt"
-            self.line(f"{mask} = fcmp {predicate} {first}, {self.operand(operands[1])}")
-            self.assign(result, f"select {_type(type.of('i1'))} {mask}, {first}, {self.typed(operands[1])}")
+            predicate = "olt" if opcode == "minimum" else "ogt"
+            mask = self.temporary(f"fcmp {predicate} {first}, {self.operand(operands[1])}")
+            chosen = f"{first}, {self.typed(operands[1])}"
+            self.assign(result, f"select {type_text(type.of('i1'))} {mask}, {chosen}")
         else:
             self.assign(result, self.structural(line, type, first))
+
+    def temporary(self, text: str) -> str:
+        """The name of a value that only the emitter knows."""
+        name = self.fresh("%t")
+        self.line(f"{name} = {text}")
+        return name
+
+    def intrinsic(self, name: str, type: Type, *operands: str) -> str:
+        """A call whose operands and result have one type."""
+        types = [type_text(type)] * len(operands)
+        typed = [f"{types[0]} {operand}" for operand in operands]
+        return "call " + self.call(f"llvm.{name}.{suffix(type)}", types[0], typed, types)
 
     def structural(self, line: Instruction, type: Type, first: str) -> str:
         operands = line.operands
@@ -232,8 +256,8 @@ class _Emitter:
             case "select":
                 return f"select {first}, {self.typed(operands[1])}, {self.typed(operands[2])}"
             case "splat":
-                single, one = self.fresh("%t"), f"<1 x {_type(type)}>"
-                self.line(f"{single} = bitcast {first} to {one}")
+                one = f"<1 x {type_text(type)}>"
+                single = self.temporary(f"bitcast {first} to {one}")
                 mask = f"<{line.result.type.lanes} x i32> zeroinitializer"
                 return f"shufflevector {one} {single}, {one} poison, {mask}"
             case "extract":
@@ -242,18 +266,21 @@ class _Emitter:
                 lanes = ", ".join(f"i32 {lane}" for lane in line.attributes)
                 mask = f"<{len(line.attributes)} x i32> <{lanes}>"
                 return f"shufflevector {first}, {self.typed(operands[1])}, {mask}"
+            case "any":
+                bits = self.temporary(f"bitcast {first} to i{type.lanes}")
+                return f"icmp ne i{type.lanes} {bits}, 0"
             case _:
                 return self.reduction(line.opcode, type, first)
 
     def reduction(self, opcode: str, type: Type, vector: str) -> str:
-        scalar, name = _type(Type(type.element)), f"llvm.vector.reduce.{{}}.{_suffix(type)}"
+        scalar, name = type_text(Type(type.element)), f"llvm.vector.reduce.{{}}.{suffix(type)}"
         if opcode == "reduce_max":
             name = name.format("fmaximum" if type.is_float else "smax")
-            return "call " + self.call(name, scalar, [vector], [_type(type)])
+            return "call " + self.call(name, scalar, [vector], [type_text(type)])
         if not type.is_float:
-            return "call " + self.call(name.format("add"), scalar, [vector], [_type(type)])
+            return "call " + self.call(name.format("add"), scalar, [vector], [type_text(type)])
         start = f"{scalar} -0.0"
-        types = [scalar, _type(type)]
+        types = [scalar, type_text(type)]
         # `reassoc` makes the sum a tree of fixed shape; without it the lanes are added one after another
         return "call reassoc " + self.call(name.format("fadd"), scalar, [start, vector], types)
 
@@ -261,37 +288,37 @@ class _Emitter:
 
     def load(self, line: Load) -> None:
         pointer, type = self.pointer(line.buffer, line.index), line.result.type
-        size, vector = BITS[type.element] // 8, _type(type)
+        size, vector = BITS[type.element] // 8, type_text(type)
         if line.stride != 1:
             self.gather(line, pointer)
             return
         if line.mask is None:
             self.assign(line.result, f"load {vector}, ptr {pointer}, align {size}")
             return
-        mask, types = _mask(line.mask, type.lanes), ["ptr", "i32", _type(type.of("i1")), vector]
+        mask, types = mask_text(line.mask, type.lanes), ["ptr", "i32", type_text(type.of("i1")), vector]
         operands = [f"ptr {pointer}", f"i32 {size}", mask, f"{vector} zeroinitializer"]
-        name = f"llvm.masked.load.{_suffix(type)}.p0"
+        name = f"llvm.masked.load.{suffix(type)}.p0"
         self.assign(line.result, "call " + self.call(name, vector, operands, types))
 
     def gather(self, line: Load, pointer: str) -> None:
         """A load of elements that lie apart."""
         type = line.result.type
-        vector, pointers = _type(type), f"<{type.lanes} x ptr>"
+        vector, pointers = type_text(type), f"<{type.lanes} x ptr>"
         steps = ", ".join(f"i64 {lane * line.stride}" for lane in range(type.lanes))
         places = self.fresh("%t")
         self.line(
-            f"{places} = getelementptr {_ELEMENTS[type.element]}, ptr {pointer}, "
+            f"{places} = getelementptr {ELEMENTS[type.element]}, ptr {pointer}, "
             f"<{type.lanes} x i64> <{steps}>"
         )
-        mask = _mask(type.lanes if line.mask is None else line.mask, type.lanes)
-        types = [pointers, "i32", _type(type.of("i1")), vector]
+        mask = mask_text(type.lanes if line.mask is None else line.mask, type.lanes)
+        types = [pointers, "i32", type_text(type.of("i1")), vector]
         operands = [
             f"{pointers} {places}",
             f"i32 {BITS[type.element] // 8}",
             mask,
             f"{vector} zeroinitializer",
         ]
-        name = f"llvm.masked.gather.{_suffix(type)}.v{type.lanes}p0"
+        name = f"llvm.masked.gather.{suffix(type)}.v{type.lanes}p0"
         self.assign(line.result, "call " + self.call(name, vector, operands, types))
 
     def store(self, line: Store) -> None:
@@ -300,15 +327,15 @@ class _Emitter:
         if line.mask is None:
             self.line(f"store {self.typed(line.value)}, ptr {pointer}, align {size}")
             return
-        types = [_type(type), "ptr", "i32", _type(type.of("i1"))]
-        operands = [self.typed(line.value), f"ptr {pointer}", f"i32 {size}", _mask(line.mask, type.lanes)]
-        name = f"llvm.masked.store.{_suffix(type)}.p0"
+        types = [type_text(type), "ptr", "i32", type_text(type.of("i1"))]
+        operands = [self.typed(line.value), f"ptr {pointer}", f"i32 {size}", mask_text(line.mask, type.lanes)]
+        name = f"llvm.masked.store.{suffix(type)}.p0"
         self.line("call " + self.call(name, "void", operands, types))
 
     def pointer(self, buffer: Buffer, index: Index) -> str:
         """The address of an element: each term is added in the scope of its variable, outermost first."""
-        element = _ELEMENTS[buffer.element]
-        pointer = f"%arg.{buffer.name}"
+        element = ELEMENTS[buffer.element]
+        pointer = f"%arg.{buffer.name}" if buffer.kind != "constant" else f"@{buffer.name}"
         if buffer.kind == "arena":
             pointer = self.advance(0, "%arena", buffer.offset, 1, "i8")
         for value, factor in sorted(index.terms, key=lambda term: (self.depth[term[0]], term[0].name)):
@@ -364,7 +391,7 @@ class _Emitter:
         lines.append(f"{variable} = phi i64 [ {start}, %{before} ], [ %next{label}, %{latch} ]")
         for value, init, last in zip(line.carried, inits, yields, strict=True):
             source = f"[ {init}, %{before} ], [ {last}, %{latch} ]"
-            lines.append(f"%{value.name} = phi {_type(value.type)} {source}")
+            lines.append(f"%{value.name} = phi {type_text(value.type)} {source}")
         lines += inner
         lines.append(f"%next{label} = add nsw i64 {variable}, {line.step}")
         again = f"%more{label}"
@@ -379,7 +406,7 @@ class _Emitter:
             if line.static:
                 self.define(value, last)
             else:
-                self.assign(value, f"phi {_type(value.type)} [ {init}, %{before} ], [ {last}, %{latch} ]")
+                self.assign(value, f"phi {type_text(value.type)} [ {init}, %{before} ], [ {last}, %{latch} ]")
 
     def share_of(self, line: Loop) -> tuple[str, str]:
         """Where a thread's trips of a divided loop begin and end: the share times their number, whole."""
@@ -404,40 +431,3 @@ class _Emitter:
         self.line(f"br i1 {condition}, label %then{label}, label %end{label}")
         self.scopes[-1].lines += [f"then{label}:", *inner, f"br label %end{label}", f"end{label}:"]
         self.block = f"end{label}"
-
-
-@functools.lru_cache(maxsize=256)
-def _type(type: Type) -> str:
-    element = _ELEMENTS[type.element]
-    return element if type.lanes == 1 else f"<{type.lanes} x {element}>"
-
-
-def _suffix(type: Type) -> str:
-    return type.element if type.lanes == 1 else f"v{type.lanes}{type.element}"
-
-
-@functools.cache
-def _mask(valid: int, lanes: int) -> str:
-    return f"<{lanes} x i1> <{', '.join(f'i1 {int(lane < valid)}' for lane in range(lanes))}>"
-
-
-def _number(element: str, value: int | float) -> str:
-    if element not in ("f32", "f64"):
-        return str(int(value))
-    rounded = ctypes.c_float(value).value if element == "f32" else value
-    return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
-
-
-@functools.lru_cache(maxsize=4096)
-def _constant(constant: Constant) -> str:
-    type, number = constant.type, _number(constant.type.element, constant.value)
-    if type.lanes == 1:
-        return number
-    if number in ("0", "0x0000000000000000"):
-        return "zeroinitializer"
-    return f"splat ({_ELEMENTS[type.element]} {number})"
-
-
-def _iota(type: Type) -> str:
-    element = _ELEMENTS[type.element]
-    return f"<{', '.join(f'{element} {_number(type.element, lane)}' for lane in range(type.lanes))}>"

@@ -105,6 +105,15 @@ class Builder:
         self._buffers.append(Buffer(name, element, size, alignment, kind))
         return self._buffers[-1]
 
+    def table(self, name: str, element: str, content: Sequence[int | float]) -> Buffer:
+        """A table of constants; asked for again by its name it is the same one."""
+        for buffer in self._buffers:
+            if buffer.name == name and buffer.content == tuple(content):
+                return buffer
+        self._claim(name)
+        self._buffers.append(Buffer(name, element, len(content), 64, "constant", content=tuple(content)))
+        return self._buffers[-1]
+
     def argument(self, name: str, type: Type = I64) -> Value:
         """The next scalar argument; scalars come after all pointers in the call."""
         if type not in (I64, F32, F64):
@@ -117,6 +126,11 @@ class Builder:
     def buffers(self) -> tuple[Buffer, ...]:
         """The buffers so far."""
         return tuple(self._buffers)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The numbers of the last value and of the last loop so far."""
+        return self._count, self._loops
 
     def unique(self) -> int:
         """A number that no value or buffer of this function has been named by."""
@@ -200,9 +214,21 @@ class Builder:
         """The largest whole number that is not above a."""
         return self._emit("floor", (a,))
 
+    def ceil(self, a: Number) -> Value:
+        """The smallest whole number that is not below a."""
+        return self._emit("ceil", (a,))
+
     def round_even(self, a: Number) -> Value:
         """The nearest whole number; halves go to the even one."""
         return self._emit("round_even", (a,))
+
+    def round_to_zero(self, a: Number) -> Value:
+        """The whole part of a."""
+        return self._emit("round_to_zero", (a,))
+
+    def product_error(self, a: Number, b: Number) -> Value:
+        """What a * b loses by rounding: the product less the rounded product, exactly if it is normal."""
+        return self._emit("product_error", (a, b))
 
     # -- integer arithmetic (wraps around) and logic (masks too)
 
@@ -217,6 +243,10 @@ class Builder:
     def imul(self, a: Number, b: Number) -> Value:
         """a * b."""
         return self._emit("imul", (a, b))
+
+    def idiv(self, a: Number, b: Number) -> Value:
+        """The whole part of a / b; a zero in b, or the least number by -1, stops the process."""
+        return self._emit("idiv", (a, b))
 
     def iand(self, a: Number, b: Number) -> Value:
         """Bits set in both."""
@@ -293,6 +323,10 @@ class Builder:
         """a in the lanes where the mask holds, b in the others."""
         a, b = self._operands("select", (a, b))
         return self._emit("select", (mask, a, b))
+
+    def any(self, mask: Operand) -> Operand:
+        """True where any lane of the mask is."""
+        return mask if mask.type.lanes == 1 else self._emit("any", (mask,))
 
     def splat(self, scalar: Operand, lanes: int) -> Operand:
         """The scalar in every lane."""

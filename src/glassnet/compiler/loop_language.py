@@ -7,7 +7,7 @@ inside the body that makes it. Loops carry values from one trip to the next expl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from glassnet.errors import VerificationError
@@ -24,9 +24,10 @@ PREDICATES = {
 # opcode: number of operands and the elements that it takes; the result has the operands' type
 _ARITHMETIC: dict[str, tuple[int, tuple[str, ...]]] = {
     **dict.fromkeys(("add", "sub", "mul", "div", "minimum", "maximum", "copysign"), (2, FLOATS)),
-    **dict.fromkeys(("neg", "abs", "sqrt", "floor", "round_even"), (1, FLOATS)),
+    **dict.fromkeys(("neg", "abs", "sqrt", "floor", "ceil", "round_even", "round_to_zero"), (1, FLOATS)),
+    "product_error": (2, FLOATS),
     "fma": (3, FLOATS),
-    **dict.fromkeys(("iadd", "isub", "imul", "shl", "lshr", "ashr"), (2, INTEGERS)),
+    **dict.fromkeys(("iadd", "isub", "imul", "idiv", "shl", "lshr", "ashr"), (2, INTEGERS)),
     **dict.fromkeys(("iand", "ior", "ixor"), (2, (*INTEGERS, "i1"))),
 }
 # opcode: the elements that it takes, those that it makes, and how the number of bits changes
@@ -99,11 +100,12 @@ Operand = Value | Constant
 
 @dataclass(slots=True, eq=False)
 class Buffer:
-    """`size` elements of memory: a piece of the arena, or a pointer argument (whose size may be unknown).
+    """`size` elements of memory: a piece of the arena, a pointer argument, or a table of constants.
 
-    `alignment` and `offset` (from the start of the arena) are in bytes. The offset of an arena buffer is the
-    one thing in the language that changes after it is made: the memory planner sets it once all lifetimes are
-    known.
+    The size of a pointer argument may be unknown; a table (kind "constant") has its `content` and is only
+    read. `alignment` and `offset` (from the start of the arena) are in bytes. The offset of an arena buffer
+    is the one thing in the language that changes after it is made: the memory planner sets it once all
+    lifetimes are known.
     """
 
     name: str
@@ -112,12 +114,20 @@ class Buffer:
     alignment: int = 64
     kind: str = "arena"
     offset: int = 0
+    content: tuple[int | float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.element not in BITS or self.element == "i1":
             raise VerificationError(f"buffer {self.name} of {self.element}: expected f32, f64, i32 or i64.")
-        if self.kind not in ("arena", "argument"):
-            raise VerificationError(f"buffer {self.name} is {self.kind!r}: expected 'arena' or 'argument'.")
+        if self.kind not in ("arena", "argument", "constant"):
+            raise VerificationError(
+                f"buffer {self.name} is {self.kind!r}: expected 'arena', 'argument' or 'constant'."
+            )
+        if len(self.content) != (self.size if self.kind == "constant" else 0):
+            raise VerificationError(
+                f"buffer {self.name} holds {len(self.content)} constants: expected "
+                f"{self.size if self.kind == 'constant' else 'none'}."
+            )
         if self.kind == "arena" and self.size is None:
             raise VerificationError(f"buffer {self.name} lies in the arena without a size: give it one.")
 
@@ -308,21 +318,33 @@ class Function:
         return any(buffer.kind == "arena" for buffer in self.buffers)
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, note: Callable[[Statement], str] | None = None) -> str:
+        """The function as text, with a comment in front of statements for which `note` has one."""
         buffers = [
             f"{b.kind} {b.name}: {b.element}[{'?' if b.size is None else b.size}]" for b in self.buffers
         ]
         arguments = [f"{value.name}: {value.type}" for value in self.arguments]
         result = [] if self.result is None else [f"  return {self.result.type} {self.result}"]
         return "\n".join(
-            [f"function {self.name}({', '.join(buffers + arguments)}):", *_lines(self.body, "  "), *result]
+            [
+                f"function {self.name}({', '.join(buffers + arguments)}):",
+                *_lines(self.body, "  ", note),
+                *result,
+            ]
         )
 
 
-def _lines(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
+def _lines(
+    body: tuple[Statement, ...], indent: str, note: Callable[[Statement], str] | None
+) -> Iterator[str]:
     for statement in body:
+        if note is not None and (comment := note(statement)):
+            yield from (f"{indent}# {line}" for line in comment.splitlines())
         yield f"{indent}{statement}"
         if isinstance(statement, Loop | If):
-            yield from _lines(statement.body, indent + "  ")
+            yield from _lines(statement.body, indent + "  ", note)
         if isinstance(statement, Loop) and statement.yields:
             yield f"{indent}  yield {', '.join(map(str, statement.yields))}"
         if isinstance(statement, Loop) and statement.going is not None:
@@ -377,6 +399,9 @@ def _structural_type(opcode: str, types: tuple[Type, ...], attributes: tuple[str
             inside = all(0 <= int(lane) < 2 * types[0].lanes for lane in attributes)
             _expect(inside, opcode, types, f"lane numbers below {2 * types[0].lanes}, not {attributes}")
             return Type(types[0].element, len(attributes))
+        case "any":
+            _expect(types[0].element == "i1" and types[0].lanes > 1, opcode, types, "a mask")
+            return I1
         case "reduce_add" | "reduce_max":
             _expect(types[0].element != "i1" and types[0].lanes > 1, opcode, types, "a vector of numbers")
             return Type(types[0].element)

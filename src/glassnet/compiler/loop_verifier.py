@@ -90,6 +90,8 @@ class _Checker:
                     self.define(statement, statement.result)
                 case Store():
                     self.uses(statement, [statement.value])
+                    if statement.buffer.kind == "constant":
+                        raise self.fail(statement, f"the table {statement.buffer.name} is written")
                     self.access(statement, statement.value)
                 case Loop():
                     self.loop(statement)

@@ -1,33 +1,42 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> loops, agree, expand, simplify, flatten -> fuse -> layout -> lowering (loops) -> memory
+graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering -> memory
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder
 from glassnet.compiler.lowering.blocks import lower_block
+from glassnet.compiler.lowering.image_groups import lower_images
 from glassnet.compiler.lowering.matrix import lower_contraction
 from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
 from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
+from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
-from glassnet.compiler.passes.layout import ELEMENTS, Layout, Storage, element_of, plan_layout
+from glassnet.compiler.passes.image_groups import group_images
+from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
+from glassnet.compiler.passes.images import arrange
+from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.rearrange import rearrange
+from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.sliding import slide
 from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
 from glassnet.compiler.passes.vocabulary import LOOP
+from glassnet.compiler.stages import loops_of, stage
 from glassnet.core.graph import Graph, Node
 
 
@@ -39,6 +48,9 @@ class Plan:
     values: Values
     layout: Layout
     padding: Mapping[str, int]
+    persistent: set[Buffer] = field(
+        default_factory=set[Buffer]
+    )  # memory of kernels that is not lent to others
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -59,6 +71,11 @@ class Plan:
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         kept = {self.storage(node).buffer for node in (*self.graph.inputs, *self.graph.outputs)}
         kept |= {self.layout.storages[node].buffer for node in self.constants}
+        kept |= {
+            storage.buffer
+            for storage in self.layout.storages.values()
+            if isinstance(storage, ImageStorage) and storage.persistent
+        }
 
         def touch(buffer: Buffer, number: int) -> None:
             if buffer not in kept:
@@ -72,12 +89,16 @@ class Plan:
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
             for buffer in b.buffers:
-                if buffer not in known:
+                if buffer not in known and buffer.kind == "arena" and buffer not in self.persistent:
                     touch(buffer, number)
         return lifetimes
 
     def lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         """Emits the loops of one kernel."""
+        with loops_of(kernel, b):
+            self._lower_kernel(b, kernel, cpu)
+
+    def _lower_kernel(self, b: Builder, kernel: Kernel, cpu: CPU) -> None:
         match kernel.kind:
             case "contraction":
                 lower_contraction(b, self.values, self.layout, kernel, cpu)
@@ -86,13 +107,18 @@ class Plan:
             case "columns":
                 lower_columns(b, self.values, self.layout, kernel, cpu)
             case "block":
-                block = Block(b, self.values, self.layout, cpu, self.padding)
+                block = self._block(b, cpu)
                 if kernel.nodes[0].op is LOOP:
                     lower_loop(block, kernel, self._plan_body(b, cpu))
                 else:
                     lower_block(block, kernel.nodes[0])
+            case "images":
+                lower_images(self._block(b, cpu), kernel)
             case _:
                 lower_copy(b, self.layout, kernel, cpu)
+
+    def _block(self, b: Builder, cpu: CPU) -> Block:
+        return Block(b, self.values, self.layout, cpu, self.padding, self.persistent)
 
     def _plan_body(self, b: Builder, cpu: CPU) -> Planner:
         def planner(
@@ -101,26 +127,45 @@ class Plan:
             placed: Mapping[int, Storage],
             overwrites: Mapping[int, int],
         ) -> BodyPlan:
-            plan = plan_prepared(body, b, self.padding, overwrites=overwrites, given=given, placed=placed)
+            plan = plan_prepared(
+                body, b, cpu, self.padding, overwrites=overwrites, given=given, placed=placed
+            )
             made = {plan.values.base(node) for node in plan.graph.outputs}
-            return BodyPlan(plan.kernels, made, lambda kernel: plan.lower_kernel(b, kernel, cpu))
+            return BodyPlan(
+                plan.kernels, made, plan.values.root, lambda kernel: plan.lower_kernel(b, kernel, cpu)
+            )
 
         return planner
 
 
 def prepare(graph: Graph) -> Graph:
     """The graph as kernels take it."""
-    graph = _expanded(graph)
+    graph = stage("arrange", arrange, _expanded(graph))
+    graph = stage("images", group_images, stage("simplify", simplify, graph))
+    graph = stage("simplify", simplify, stage("slide", slide, graph))
     refuse_uncompiled(graph)
-    return lift_constants(_flattened(simplify(tidy_loops(graph))))
+    return stage("constants", lift_constants, _flattened(_tidied(graph)))
 
 
 def _expanded(graph: Graph) -> Graph:
-    return simplify(expand(agree(split_loops(graph, _expanded))))
+    graph = stage("scans", split_loops, graph, lambda body: simplify(slide(_expanded(body))))
+    graph = stage("types", agree, graph)
+    graph = stage("expand", expand, graph)
+    return stage("simplify", simplify, graph)
+
+
+def _tidied(graph: Graph) -> Graph:
+    if any(node.op is LOOP for node in graph.nodes):
+        graph = stage("loops", tidy_loops, graph)
+        graph = stage("bodies", map_bodies, graph, simplify)
+        graph = stage("recall", recall, stage("simplify", simplify, graph))
+    return stage("simplify", simplify, graph)
 
 
 def _flattened(graph: Graph) -> Graph:
-    return simplify(flatten(map_bodies(graph, lambda body: _flattened(simplify(tidy_loops(body))))))
+    graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
+    graph = stage("simplify", simplify, stage("flatten", flatten, graph))
+    return stage("rearrange", rearrange, graph)
 
 
 def plan_graph(
@@ -128,12 +173,13 @@ def plan_graph(
 ) -> Plan:
     """The plan of `graph`: `fixed` inputs lie row by row, outputs overwrite inputs (all by number)."""
     graph = prepare(graph)
-    return plan_prepared(graph, b, paddings(graph, cpu), fixed=fixed, overwrites=overwrites or {})
+    return plan_prepared(graph, b, cpu, paddings(graph, cpu), fixed=fixed, overwrites=overwrites or {})
 
 
 def plan_prepared(
     graph: Graph,
     b: Builder,
+    cpu: CPU,
     padding: Mapping[str, int],
     *,
     fixed: Iterable[int] = (),
@@ -147,18 +193,21 @@ def plan_prepared(
     """
     given, placed = given or {}, placed or {}
     while True:
-        values = Values(graph)
+        values = Values(graph, padding)
         same_memory, stuck = _same_memory(graph, values, overwrites)
         outputs, displaced = _placed_outputs(graph, values, placed, same_memory)
-        kernels, conflicts = fuse(graph, values, same_memory)
+        kernels, conflicts = stage("fuse", fuse, graph, values, same_memory)
         stuck += [number for number in overwrites if values.base(graph.outputs[number]) in conflicts]
         stuck += displaced
+        stuck += [number for number, node in enumerate(graph.outputs) if values.is_part(values.base(node))]
         unfit = values.unfit_operands()
         if not stuck and not unfit:
             break
-        graph = relay(graph, unfit, stuck)
+        graph = stage("relay", relay, graph, unfit, stuck)
     plain = [graph.inputs[i] for i in fixed]
-    layout = plan_layout(kernels, values, b, padding, plain, same_memory, {**given, **outputs})
+    images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
+    placed_already = {**given, **outputs, **images}
+    layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
     return Plan(graph, values, layout, padding)
 
 

@@ -233,14 +233,19 @@ class Graph:
         outputs = [numbers[node] for node in self.outputs]
         return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
 
+    def names(self) -> dict[Node, str]:
+        """What its nodes are called in its text: the inputs by their names, the rest %0, %1, ... in order."""
+        names = dict(zip(self.inputs, self.input_names, strict=True))
+        made = (node for node in self.nodes if node not in names)
+        return names | {node: f"%{number}" for number, node in enumerate(made)}
+
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> list[str]:
         """One line a node: its number, its type, the op on its operands, and the user's line it came from."""
-        names = dict(zip(self.inputs, self.input_names, strict=True))
-        made = [node for node in self.nodes if node not in names]
-        names |= {node: f"%{number}" for number, node in enumerate(made)}
+        names, inputs = self.names(), set(self.inputs)
+        made = [node for node in self.nodes if node not in inputs]
         calls = {node: _call(node, names) for node in made}
         left = max((len(names[node]) + len(_type(node)) for node in made), default=0)
         right = min(max(map(len, calls.values()), default=0), LONGEST_ALIGNED)

@@ -1,7 +1,7 @@
 """Checks that the losses and regularisers share: shapes that fit, options in their range.
 
-The values of targets (labels among the classes, probabilities in [0, 1]) are checked where data come in,
-once, and not at every step of a training run.
+The values of targets (probabilities in [0, 1], signs) are checked where data come in, once, and not at every
+step of a training run; indices of classes also where a loss is called with plain arrays.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def cross_entropy(z: Any, target: Any, mask: Any = None, *, label_smoothing: flo
     With label smoothing s the target is (1 - s) d + s / classes.
 
     Shapes: z (..., classes), target the same or indices of classes (...), mask (...) -> scalar, in nats, the
-    mean over the positions. Raises ShapeError when the shapes differ, ConfigurationError unless 0 <= s < 1.
+    mean over the positions. Raises ShapeError when the shapes differ, DataError for an index that is no
+    class, ConfigurationError unless 0 <= s < 1.
 
     >>> round(float(cross_entropy(np.zeros(2), np.array([0.0, 1.0]))), 6)
     0.693147
@@ -52,7 +53,7 @@ def cross_entropy(z: Any, target: Any, mask: Any = None, *, label_smoothing: flo
     Source: Bishop (2006), equation 4.108; label smoothing: Szegedy et al., CVPR 2016, section 7.
     """
     _check_smoothing("cross_entropy", label_smoothing)
-    target = as_distribution(z, target)
+    target = as_distribution("cross_entropy", z, target, mask)
     same_shape("cross_entropy", z, target, mask)
     target = _smoothed(target, label_smoothing, z.shape[-1])
     return mean_over_positions(gnp.softmax_cross_entropy(z, target), mask)
@@ -117,8 +118,8 @@ def cross_entropy_from_probabilities(
     it: there an example no longer teaches.
 
     Shapes: p (..., classes), target the same or indices of classes (...), mask (...) -> scalar, in nats, the
-    mean over the positions. Raises ShapeError when the shapes differ, ConfigurationError for an option out of
-    its range.
+    mean over the positions. Raises ShapeError when the shapes differ, DataError for an index that is no
+    class, ConfigurationError for an option out of its range.
 
     >>> round(float(cross_entropy_from_probabilities(np.array([0.25, 0.75]), np.array([0.0, 1.0]))), 6)
     0.287682
@@ -128,7 +129,7 @@ def cross_entropy_from_probabilities(
     name = "cross_entropy_from_probabilities"
     _check_smoothing(name, label_smoothing)
     _check_epsilon(name, epsilon)
-    target = as_distribution(p, target)
+    target = as_distribution(name, p, target, mask)
     same_shape(name, p, target, mask)
     target = _smoothed(target, label_smoothing, p.shape[-1])
     return mean_over_positions(-gnp.sum(target * gnp.log(gnp.maximum(epsilon, p)), axis=-1), mask)

@@ -90,8 +90,8 @@ def focal(
     1. For the class c of weight 1, delta = (1 - p_c)^(gamma - 1) (1 - p_c - gamma p_c log p_c) (p - d).
 
     Shapes: z (..., classes), target the same or indices of classes (...), mask (...) -> scalar, in nats, the
-    mean over the positions. Raises ShapeError when the shapes differ,
-    ConfigurationError unless gamma >= 0 and alpha is a tuple of numbers >= 0, one for each class.
+    mean over the positions. Raises ShapeError when the shapes differ, DataError for an index that is no
+    class, ConfigurationError unless gamma >= 0 and alpha is a tuple of numbers >= 0, one for each class.
 
     >>> round(float(focal(np.zeros(2), np.array(1))), 6)  # log(2) / 4
     0.173287
@@ -100,7 +100,7 @@ def focal(
     """
     _check_gamma("focal", gamma)
     _check_weights(alpha)
-    target = as_distribution(z, target)
+    target = as_distribution("focal", z, target, mask)
     same_shape("focal", z, target, mask)
     if alpha is not None:
         if len(alpha) != z.shape[-1]:

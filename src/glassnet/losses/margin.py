@@ -52,14 +52,14 @@ def multiclass_hinge(z: Any, target: Any, mask: Any = None) -> Any:
 
     Shapes: z (..., classes), target the same or indices of classes (...), mask (...) -> scalar, the mean over
     the positions. Kink: of equal terms the first class takes the derivative. Raises ShapeError when the
-    shapes differ.
+    shapes differ, DataError for an index that is no class.
 
     >>> float(multiclass_hinge(np.array([2.0, 1.5, -1.0]), np.array(0)))
     0.5
 
     Source: Crammer and Singer, Journal of Machine Learning Research 2 (2001), section 3.
     """
-    target = as_distribution(z, target)
+    target = as_distribution("multiclass_hinge", z, target, mask)
     same_shape("multiclass_hinge", z, target, mask)
     lead = z - gnp.sum(target * z, axis=-1, keepdims=True)
     return mean_over_positions(gnp.max(lead + (1.0 - target), axis=-1), mask)

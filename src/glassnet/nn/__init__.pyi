@@ -1,3 +1,5 @@
+from . import activations as activations
+from . import initializers as initializers
 from .activation import Activation as Activation
 from .attention import MultiHeadAttention as MultiHeadAttention
 from .attention import scaled_dot_product_attention as scaled_dot_product_attention

@@ -1,9 +1,9 @@
-"""Checks of numeric options, for what is no layer: activations and initialisers."""
+"""Checks of numeric options that layers, activations and initialisers share."""
 
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from glassnet.errors import ConfigurationError
@@ -26,3 +26,13 @@ def require_positive(owner: object, **options: Any) -> None:
             raise ConfigurationError(
                 f"{type(owner).__name__} got {name}={value!r}; it takes a positive number."
             )
+
+
+def whole_numbers(entries: Any) -> tuple[int, ...] | None:
+    """`entries` as Python's integers; None where they are anything else."""
+    if not isinstance(entries, (list, tuple)) or not all(
+        isinstance(n, Integral) and not isinstance(n, bool)
+        for n in entries  # pyright: ignore[reportUnknownVariableType]
+    ):
+        return None
+    return tuple(map(int, entries))  # pyright: ignore[reportUnknownArgumentType]

@@ -12,6 +12,7 @@ from glassnet.core.dtype import FLOAT64
 from glassnet.core.shape import Shape
 from glassnet.core.trace import Array
 from glassnet.errors import ConfigurationError, ShapeError
+from glassnet.nn.checks import whole_numbers
 from glassnet.nn.layer import Layer, Parameters, activation_name
 from glassnet.nn.run import Run
 from glassnet.transforms.tracing import trace
@@ -25,7 +26,7 @@ class Lambda(Layer):
     says what it gives (for a function of indices). It is written with `glassnet.numpy` and pure. A mask goes
     on where the first axis keeps its length. A function is code, so a network with one has no model file.
 
-    Raises ConfigurationError for what is no function, and for one that gives anything but one array;
+    Raises ConfigurationError for what is no function or no shape, and for a result that is not one array;
     ShapeError where the function does not take the example.
 
     >>> layer = gn.nn.Lambda(lambda x: gnp.concatenate([x, gnp.square(x)]))
@@ -45,7 +46,12 @@ class Lambda(Layer):
                 f"Lambda got function={self.function!r}; it takes a function of one example, such as gnp.sin."
             )
         if self.shape is not None:
-            object.__setattr__(self, "shape", tuple(map(int, self.shape)))
+            listed = whole_numbers(self.shape)
+            if listed is None or any(n < 0 for n in listed):
+                raise ConfigurationError(
+                    f"Lambda got shape={self.shape!r}; it takes a tuple of whole numbers, such as (4, 2)."
+                )
+            object.__setattr__(self, "shape", listed)
 
     def output_shape(self, in_shape: Shape) -> Shape:
         """The shape of the function's result."""

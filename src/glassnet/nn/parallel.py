@@ -96,6 +96,11 @@ class Parallel(Container):
         run.set_mask(_common(masks))
         return MERGES[self.merge](outputs)
 
+    def check(self, x: Any) -> None:
+        """Asks every branch."""
+        for layer in self.layers:
+            layer.check(x)
+
 
 @dataclass(frozen=True, repr=False)
 class Add(Parallel):

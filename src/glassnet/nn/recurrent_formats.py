@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from glassnet.nn.lstm import LSTM
 from glassnet.nn.recurrent import Recurrent
 
 
-def from_keras(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
+def from_keras(layer: Recurrent, weights: Iterable[Any]) -> Parameters:
     """The layer's parameters from what Keras's layer of that name gives as `get_weights()`.
 
     Shapes: kernel (inputs, gates units), recurrent kernel (units, gates units) and, with use_bias, bias
     (gates units,), or (2, gates units) for a GRU with reset_after. Its GRU has the gates in the order u, r,
-    n. Raises ShapeError for other shapes or another number of arrays, ConfigurationError for a peephole.
+    n. Raises ShapeError for other shapes or another number of arrays, ConfigurationError for a peephole and
+    for a layer that is not recurrent.
 
     >>> layer = gn.nn.SimpleRNN(1)
     >>> gn.nn.from_keras(layer, [np.ones((2, 1)), np.ones((1, 1)), np.zeros(1)])["kernel"]
@@ -28,7 +29,7 @@ def from_keras(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
 
     Source: Keras 3, the layers' `build`.
     """
-    rows = layer.gates * layer.units
+    rows = _rows(layer, "Keras")
     shapes: list[tuple[int | None, ...]] = [(None, rows), (layer.units, rows)]
     if layer.use_bias:
         shapes.append((2, rows) if isinstance(layer, GRU) and layer.reset_after else (rows,))
@@ -37,12 +38,14 @@ def from_keras(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
     return _assembled(layer, kernel.T, recurrent.T, np.reshape(biases, (-1, rows)), order)
 
 
-def from_pytorch(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
+def from_pytorch(layer: Recurrent, weights: Iterable[Any]) -> Parameters:
     """The layer's parameters from PyTorch's weight_ih, weight_hh and, with use_bias, bias_ih and bias_hh.
 
-    Shapes: (gates units, inputs), (gates units, units), (gates units,), (gates units,); the gates stand in
-    the same order as here. Its nn.RNN is SimpleRNN, its GRU has reset_after. Raises ShapeError for other
-    shapes or another number of arrays, ConfigurationError for a peephole or a GRU without reset_after.
+    The values of a module of one layer, `module.state_dict().values()`, stand in this order. Shapes: (gates
+    units, inputs), (gates units, units), (gates units,), (gates units,); the gates stand in the same order as
+    here. Its nn.RNN is SimpleRNN, its GRU has reset_after. Raises ShapeError for other shapes or another
+    number of arrays, ConfigurationError for a peephole, a GRU without reset_after and a layer that is not
+    recurrent.
 
     >>> layer = gn.nn.SimpleRNN(1)
     >>> gn.nn.from_pytorch(layer, [np.ones((1, 2)), np.ones((1, 1)), np.ones(1), np.ones(1)])["bias"]
@@ -52,7 +55,7 @@ def from_pytorch(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
     """
     if isinstance(layer, GRU) and not layer.reset_after:
         raise ConfigurationError(f"PyTorch's GRU has reset_after, {layer!r} has not; leave out the option.")
-    rows = layer.gates * layer.units
+    rows = _rows(layer, "PyTorch")
     shapes: list[tuple[int | None, ...]] = [(rows, None), (rows, layer.units)]
     if layer.use_bias:
         shapes += [(rows,), (rows,)]
@@ -60,12 +63,25 @@ def from_pytorch(layer: Recurrent, weights: Sequence[Any]) -> Parameters:
     return _assembled(layer, kernel, recurrent, np.reshape(biases, (-1, rows)), tuple(range(layer.gates)))
 
 
-def _checked(
-    layer: Recurrent, library: str, weights: Sequence[Any], shapes: Sequence[tuple[int | None, ...]]
-) -> list[NDArray]:
-    """The weights as arrays; ShapeError unless they have these shapes, in which None is any number."""
+def _rows(layer: Recurrent, library: str) -> int:
+    """The rows of the layer's kernel; ConfigurationError for a layer that the library has not."""
+    if not isinstance(layer, Recurrent):
+        raise ConfigurationError(
+            f"The weights of {library} are for a recurrent layer, such as LSTM(32); got {layer!r}."
+        )
     if isinstance(layer, LSTM) and layer.peephole:
         raise ConfigurationError(f"{library}'s LSTM has no peephole, {layer!r} has; leave out the option.")
+    return layer.gates * layer.units
+
+
+def _checked(
+    layer: Recurrent, library: str, weights: Iterable[Any], shapes: Sequence[tuple[int | None, ...]]
+) -> list[NDArray]:
+    """The weights as arrays; ShapeError unless they have these shapes, in which None is any number."""
+    if not isinstance(weights, Iterable):
+        raise ShapeError(
+            f"{layer.describe()} takes a list of {len(shapes)} arrays of {library}, but got {weights!r}."
+        )
     arrays = [np.asarray(array) for array in weights]
     found = [array.shape for array in arrays]
     if len(found) != len(shapes) or not all(map(_fits, found, shapes)):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import glassnet.numpy as gnp
 from glassnet.core.shape import Shape, size_of
 from glassnet.errors import ConfigurationError
+from glassnet.nn.checks import whole_numbers
 from glassnet.nn.layer import Layer, Parameters
 from glassnet.nn.run import Run
 
@@ -55,7 +55,7 @@ class Reshape(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        listed = _whole_numbers(self.shape)
+        listed = whole_numbers(self.shape)
         if listed is None or any(n < 1 and n != -1 for n in listed) or listed.count(-1) > 1:
             raise ConfigurationError(
                 f"Reshape got shape={self.shape!r}; it takes a tuple of positive whole numbers, of which one "
@@ -100,7 +100,7 @@ class Permute(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        listed = _whole_numbers(self.axes)
+        listed = whole_numbers(self.axes)
         if not listed or sorted(listed) != list(range(len(listed))):
             raise ConfigurationError(
                 f"Permute got axes={self.axes!r}; it takes each of 0, 1, ... once, such as (1, 0)."
@@ -118,13 +118,3 @@ class Permute(Layer):
         if self.axes[0] != 0:
             run.set_mask(None)
         return gnp.transpose(x, self.axes)
-
-
-def _whole_numbers(entries: Any) -> tuple[int, ...] | None:
-    """`entries` as Python's integers; None where they are anything else."""
-    if not isinstance(entries, (list, tuple)) or not all(
-        isinstance(n, Integral) and not isinstance(n, bool)
-        for n in entries  # pyright: ignore[reportUnknownVariableType]
-    ):
-        return None
-    return tuple(map(int, entries))  # pyright: ignore[reportUnknownArgumentType]

@@ -91,6 +91,12 @@ class Residual(Container):
         run.set_mask(after)
         return around + y
 
+    def check(self, x: Any) -> None:
+        """Asks the first layer and the projection."""
+        self._row.check(x)
+        if self.projection is not None:
+            self.projection.check(x)
+
     @property
     def parts(self) -> Mapping[str, Layer]:
         """The layers by name, and the projection."""

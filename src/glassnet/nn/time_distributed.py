@@ -81,6 +81,10 @@ class TimeDistributed(Layer):
         run.record.seen.update(seen)
         return run.see(self.part_name, y)
 
+    def check(self, x: Any) -> None:
+        """Asks the layer."""
+        self.layer.check(x)
+
     @property
     def part_name(self) -> str:
         """The name of the layer's parameters."""

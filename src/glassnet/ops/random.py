@@ -372,6 +372,6 @@ def dropout_mask(key: Key, shape: int | Sequence[int], rate: float, dtype: Any =
     """
     if not 0 <= rate < 1:
         raise ConfigurationError(f"dropout_mask takes a rate with 0 <= rate < 1; it got {rate!r}.")
-    u = _draw(_uniform, key, _common("dropout_mask", shape), FLOAT64)
-    kind = floating(dtype, "dropout_mask").type
-    return where(less(u, rate), kind(0), kind(1 / (1 - rate)))
+    dtype = floating(dtype, "dropout_mask")
+    u = _draw(_uniform, key, _common("dropout_mask", shape), dtype)
+    return where(less(u, rate), dtype.type(0), dtype.type(1 / (1 - rate)))

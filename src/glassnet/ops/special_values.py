@@ -251,11 +251,13 @@ def _gamma_of_positive(xp: Any, z: Any) -> Any:
 @in_double
 def gamma(xp: Any, x: Any) -> Any:
     """The gamma function; NaN at -1, -2, ..."""
-    z, rest, pole = _reflected(xp, x)
-    positive = _gamma_of_positive(xp, z)
+    _, rest, pole = _reflected(xp, x)
+    size = xp.where(pole, xp.ones_like(x), xp.abs(x))
+    positive = _gamma_of_positive(xp, size)
     odd = xp.remainder(xp.round(xp.where(xp.isfinite(x), x, xp.zeros_like(x))), 2) == 1
     sine = xp.where(pole | (rest == 0), 1.0, xp.sin(math.pi * rest)) * xp.where(odd, -1.0, 1.0)
-    result = xp.where(x < 0, math.pi / (sine * positive), positive)
+    # NOTE |x| Gamma(|x|), not Gamma(1 - x): 1 - x may be rounded, and Gamma is steep
+    result = xp.where(x < 0, math.pi / size / sine / positive, positive)
     at_pole = xp.where(x == 0, xp.copysign(math.inf, x), math.nan)
     return xp.where(pole, at_pole, result)
 

@@ -68,12 +68,12 @@ class SGD(UpdateRule):
 class Perceptron(UpdateRule):
     """The perceptron rule for a batch: gradient steps on the loss "perceptron", max(0, -d z) with d = +-1.
 
-    w <- w + eta mean over the batch of d x where d z < 0     (minus the gradient of that loss)
+    w <- w + eta mean over the batch of d x where d z <= 0     (minus the gradient of that loss)
 
-    With batches of one example this is the online rule. It needs linear outputs (activation identity),
-    targets -1 and 1, and a start that is not zero: at z = 0 the derivative of max(0, .) is 0 by glassnet's
-    convention, and zero weights would stay. The rate scales the weights and changes no decision of a network
-    started at weights scaled alike. Raises ConfigurationError for a learning rate that is not positive.
+    With batches of one example this is the online rule. It needs linear outputs (activation identity) and
+    targets -1 and 1. That loss counts z = 0 as a mistake, with the derivative -d, so that weights of 0 learn.
+    The rate scales the weights and changes no decision of a network started at weights scaled alike. Raises
+    ConfigurationError for a learning rate that is not positive.
 
     >>> Perceptron().update({"w": np.array(-3.0)}, {}, {"w": np.array(1.0)}, 1, 1.0)[0]["w"].item()
     -3.0

@@ -178,7 +178,7 @@ def resolve(optimizer: str | Optimizer) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         require_optimizer("Training", optimizer)
         return optimizer
-    if optimizer not in OPTIMIZERS:
+    if str(optimizer) not in OPTIMIZERS:
         load_all("glassnet.optim")  # the modules of this package register their names when they are loaded
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Learning rates that change with the step: pure functions of (step, total_steps), traced into the run.
+"""Learning rates that change with the step: pure functions of (step, total_steps), of one step or many.
 
 `step` counts from 1 and may be traced; `total_steps` is a Python number, the steps of the whole run. The
 first step has a schedule's first rate; `steps` steps later it has arrived at its last one.
@@ -7,6 +7,7 @@ first step has a schedule's first rate; `steps` steps later it has arrived at it
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -79,11 +80,24 @@ class Constant(Schedule):
 class Custom(Schedule):
     """A function of the step, which counts from 1, as a schedule; it must be made of glassnet.numpy.
 
+    Raises ConfigurationError for what does not take the step alone.
+
     >>> Custom(lambda step: 0.1 / step)(4)
     0.025
     """
 
     function: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
+        try:
+            inspect.signature(self.function).bind(1)
+        except TypeError:
+            raise ConfigurationError(
+                f"A rate is a function of the step alone, and {self.function!r} does not take that; write "
+                "def rate(step)."
+            ) from None
+        except ValueError:  # some callables written in C have no signature to look at
+            return
 
     def __call__(self, step: Any, total_steps: int | None = None) -> Any:
         """The function's value."""

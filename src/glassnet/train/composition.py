@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import glassnet.numpy as gnp
-from glassnet.core.dtype import DType
+from glassnet.core.dtype import DType, NDArray
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
 from glassnet.core.tree import flatten, tree_map
-from glassnet.errors import ConfigurationError
-from glassnet.losses import Loss, max_norm
+from glassnet.errors import ConfigurationError, DataError
+from glassnet.losses import Loss, Poisson, max_norm
 from glassnet.nn import Layer, Parameters, Run, Sequential
-from glassnet.nn.activations import ACTIVATIONS, resolve
+from glassnet.nn.activations import ACTIVATIONS, name_of, resolve
 from glassnet.transforms.batch import vmap
 
 _PROBABILITIES = ("softmax", "sigmoid")
 _FROM_0_TO_1 = ("softmax", "sigmoid", "hard_sigmoid", "sparsemax", "gaussian")
+_AT_LEAST_0 = (*_FROM_0_TO_1, "relu", "relu6", "softplus", "exponential", "square")
 _TRANSPARENT = ("Activation", "Dropout", "Flatten", "Reshape")  # they hand on what a softmax before them made
 
 
@@ -75,10 +76,15 @@ class Composition:
         Raises ShapeError where a layer does not take its input, ConfigurationError for a softmax of one.
         """
         shape = self.network.output_shape(input_shape)
-        if self.loss.link == "softmax" and shape[-1:] == (1,):
+        last = self.network.layers[-1]
+        inside, own = self.loss.link == "softmax", last.output_activation
+        if shape[-1:] == (1,) and (inside or resolve(own, last.kind) is ACTIVATIONS["softmax"]):
+            mends = 'end it with one output a class, or use loss="binary_cross_entropy"'
+            if self.loss.task == "regression":
+                mends = f'give {self.names[-1]} another activation, such as "sigmoid", or none'
             raise ConfigurationError(
-                f"The network ends in one output, and the softmax of {self.loss.name} makes it always 1; "
-                'end it with one output a class, or use loss="binary_cross_entropy".'
+                "The network ends in one output, and the softmax of "
+                f"{self.loss.name if inside else self.names[-1]} makes it always 1; {mends}."
             )
         return shape
 
@@ -111,6 +117,13 @@ class Composition:
                 )
         return parameters, self.network.init_statistics(input_shape, dtype)
 
+    def check_rows(self, X: NDArray, name: str = "X") -> None:
+        """DataError where rows hold what the layer that is given them does not take as numbers."""
+        try:
+            self.network.check(X)
+        except DataError as error:
+            raise DataError(f"{name} does not suit {self.names[0]}: {error}") from None
+
     # -- one example
 
     def into_loss(self, parameters: Parameters, x: Any, run: Run) -> Any:
@@ -123,7 +136,9 @@ class Composition:
 
     def divergence(self, parameters: Parameters, x: Any, target: Any, run: Run) -> Any:
         """Div(output, target) of one example; a target that is a whole number is the index of a class."""
-        last = self.into_loss(parameters, x, run)
+        return self._divergence_of(self.into_loss(parameters, x, run), target, run)
+
+    def _divergence_of(self, last: Any, target: Any, run: Run) -> Any:
         if run.mask is not None and last.ndim > 1 and run.mask.shape == last.shape[:-1]:
             return self.loss.divergence(last, target, run.mask)
         return self.loss.divergence(last, target)
@@ -131,6 +146,14 @@ class Composition:
     def divergence_in_use(self, parameters: Parameters, statistics: Parameters, x: Any, target: Any) -> Any:
         """Div(output, target) of one example, with the network as it is used, not as it is trained."""
         return self.divergence(parameters, x, target, Run(statistics=statistics))
+
+    def output_and_divergence(
+        self, parameters: Parameters, statistics: Parameters, x: Any, target: Any
+    ) -> tuple[Any, Any]:
+        """`output` and `divergence_in_use` of one example, from one pass."""
+        run = Run(statistics=statistics)
+        last = self.into_loss(parameters, x, run)
+        return self.link(last), self._divergence_of(last, target, run)
 
     # -- a batch
 
@@ -231,7 +254,7 @@ def _replaced(statistics: Parameters, kept: dict[tuple[str, ...], Any], path: tu
 
 
 def _refuse_scores(network: Sequential, loss: Loss) -> None:
-    """ConfigurationError where a loss of probabilities follows an activation that makes none."""
+    """ConfigurationError where a loss of probabilities or rates follows an activation that makes none."""
     last = network.layers[-1]
     activation = getattr(last, "activation", None)  # what makes no choice of one may make anything
     other = loss.name.removesuffix("_from_probabilities")
@@ -239,6 +262,13 @@ def _refuse_scores(network: Sequential, loss: Loss) -> None:
         raise ConfigurationError(
             f"The loss {loss.name} takes probabilities, but the last layer, {network.names[-1]}, is "
             f'{last.describe()}; use loss="{other}", which makes them of z, or another activation.'
+        )
+    rates = isinstance(loss, Poisson) and not loss.log_rate
+    if rates and activation is not None and name_of(activation) not in (None, *_AT_LEAST_0):
+        raise ConfigurationError(
+            f"{loss!r} takes rates, but the last layer, {network.names[-1]}, is {last.describe()}, and "
+            'negative rates have no logarithm; give it activation="softplus" or "exponential", or use '
+            "log_rate=True, which takes the logarithms."
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from glassnet import optim
 from glassnet.core.step import TrainingData
 from glassnet.data import Source
 from glassnet.errors import ConfigurationError
-from glassnet.execute import runner
+from glassnet.execute import explain_step, runner
 from glassnet.optim import LBFGS, ConjugateGradient, LevenbergMarquardt, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.train.full_batch import full_batch_program
@@ -55,7 +56,8 @@ def program_of(
     steps = epochs * -(-count // size)
     step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0)
     made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
-    return TrainingProgram(made, step.carried, setting.first_epoch, reason)
+    explain = partial(explain_step, step.graph, data.key is None, threads)
+    return TrainingProgram(made, step.carried, setting.first_epoch, reason, explain)
 
 
 def streamed_program_of(
@@ -84,8 +86,9 @@ def streamed_program_of(
     steps = None if batches is None else epochs * batches
     step = _step(setting, data, optimizer, size, steps, weighted=True)
     made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
+    explain = partial(explain_step, step.graph, False, threads)
     return StreamedProgram(
-        made, step.carried, source, columns, setting.shuffle, size, setting.first_epoch, reason
+        made, step.carried, source, columns, setting.shuffle, size, setting.first_epoch, reason, explain
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import glassnet.numpy as gnp
 from glassnet.core.dtype import FLOAT64, NDArray
 from glassnet.core.random import Key, bits
 from glassnet.core.tree import flatten, tree_map
@@ -20,6 +21,7 @@ from glassnet.nn import Parameters, Run
 from glassnet.nn.run import Record
 from glassnet.train.composition import Composition
 from glassnet.train.naming import named
+from glassnet.train.prediction import RowProgram
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
@@ -117,6 +119,29 @@ def trace_example(
         for name, delta in zip(names, deltas, strict=True)
     )
     return Trace(x, tuple(layers), float(value), x_bar, named(gradients))
+
+
+def first_fault(
+    composition: Composition, parameters: Parameters, statistics: Parameters, X: NDArray
+) -> str | None:
+    """The first layer whose output is not finite for one of the rows X, and that row; None if all are finite.
+
+    The network is taken as it is used. Raises what a layer says to values that it does not take.
+    """
+    names = list(dict.fromkeys(composition.names))
+
+    def finite(parameters: Parameters, statistics: Parameters, x: Any) -> list[Any]:
+        run = Run(statistics=statistics)
+        last = composition.link(composition.into_loss(parameters, x, run))
+        return [gnp.all(gnp.isfinite(y)) for y in (*(run.record.seen[name,] for name in names), last)]
+
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        flags = RowProgram(finite, "interpreter")((parameters, statistics), X)
+    for name, each in zip([*names, names[-1]], flags, strict=True):
+        if not each.all():
+            layer = composition.network.parts[name].describe()
+            return f"{name}, {layer}, is not finite for row {int(np.argmin(each))}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from glassnet.core.dtype import NDArray
 from glassnet.core.tree import flatten
-from glassnet.errors import ConfigurationError, DivergedError
+from glassnet.errors import ConfigurationError, DivergedError, DTypeError, ShapeError
 from glassnet.train.evaluation import Model
 from glassnet.train.events import (
     BatchesFinished,
@@ -37,12 +37,14 @@ class Measures:
 
     `figures(model)` has what is measured besides the training loss, by name; `gradient_norm(model)` is that
     of the loss over all training rows. `follow(figures)` is what the learning rate is multiplied by from
-    here on, 1 unless a plateau was reached.
+    here on, 1 unless a plateau was reached. `fault()` says what is not finite before the first step, and how
+    to mend it; it raises what a layer says to values that it does not take.
     """
 
     figures: Callable[[Model], dict[str, float]]
     gradient_norm: Callable[[Model], float]
     follow: Callable[[dict[str, float]], float]
+    fault: Callable[[], tuple[str, str]]
 
 
 @contextmanager
@@ -151,6 +153,12 @@ class _Course:
         loss = self._train_once(epoch)
         seconds = perf_counter() - start
         model = program.model
+        if not math.isfinite(loss) and program.steps_taken == 1:
+            what, mend = self._measures.fault()
+            raise DivergedError(
+                f"The loss was {loss} in the first step, before any update, so the learning rate is not to "
+                f"blame: {what}; {_kept(0)}: {mend}."
+            )
         _refuse_divergence(loss, model, epoch, program.steps_taken - before)
         figures = {"loss": loss} | self._measures.figures(model)
         self._keep(model)
@@ -175,7 +183,11 @@ class _Course:
 
     def _train_once(self, epoch: int) -> float:
         count = self._steps_per_event
-        return self._program.run_epoch() if count is None else mean_loss(self._pieces(epoch, count))
+        try:
+            return self._program.run_epoch() if count is None else mean_loss(self._pieces(epoch, count))
+        except (ShapeError, DTypeError):
+            self._measures.fault()  # says more where it finds the layer that does not take its values
+            raise
 
     def _pieces(self, epoch: int, count: int) -> Iterator[Piece]:
         steps = self._program.steps_per_epoch

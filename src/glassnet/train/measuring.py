@@ -14,6 +14,7 @@ from glassnet.errors import ConfigurationError
 from glassnet.execute import run
 from glassnet.train.composition import Composition
 from glassnet.train.evaluation import Evaluator, Model
+from glassnet.train.inspection import first_fault
 from glassnet.train.metrics import Metric
 from glassnet.train.rows import Rows
 from glassnet.train.targets import Encoding
@@ -62,6 +63,17 @@ class Measuring:
             )
             figures |= {f"validation_{name}": value for name, value in measured.items()}
         return figures
+
+    def fault(self, model: Model) -> tuple[str, str]:
+        """What a model that has not trained makes of the training rows that is not finite, and the mend."""
+        found = None if self._rows is None else first_fault(self._composition, *model, self._rows.x)
+        if found is None:
+            what = "the loss of the outputs is not finite"
+            return what, "try standardised inputs and targets, or smaller initial weights"
+        return (
+            f"the output of {found} of the training rows",
+            "keep what it takes where its value is finite, or standardise the inputs",
+        )
 
     def gradient_norm(self, model: Model) -> float:
         """The Euclidean norm of the gradient of the loss over all training rows."""

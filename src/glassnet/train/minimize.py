@@ -86,7 +86,7 @@ def minimize(
     program = TrainingProgram(made, step.carried, 0, reason)
     kept = [start]
     history = History("loss")
-    measures = Measures(lambda model: {}, _no_norm, follow_plateau(chosen))
+    measures = Measures(lambda model: {}, _no_norm, follow_plateau(chosen), _fault)
     with listening(progress, listeners) as told:
         train(
             program,
@@ -155,6 +155,10 @@ def _batch_loss(
         return (mean if penalty is None else mean + penalty(parameters)), statistics
 
     return loss
+
+
+def _fault() -> tuple[str, str]:
+    return "the divergence of an example is not finite at these parameters", "start from others"
 
 
 def _no_norm(_model: Any) -> float:

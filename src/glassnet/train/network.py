@@ -19,7 +19,7 @@ from glassnet.optim import SGD, LearningRateCurve, LearningRateFinder, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.persist import register_kind, write_model_file
 from glassnet.train import inspection
-from glassnet.train.evaluation import divide
+from glassnet.train.evaluation import Evaluator, divide
 from glassnet.train.events import Listener
 from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
@@ -35,7 +35,7 @@ from glassnet.train.setting import VALIDATION
 from glassnet.train.state import NetworkState
 from glassnet.train.stopping import StoppingRule, require_rules
 from glassnet.train.summary import Summary
-from glassnet.train.targets import Encoding, as_rows, as_targets
+from glassnet.train.targets import as_rows, as_targets
 from glassnet.train.training import TrainingProgram
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import grad
@@ -96,8 +96,9 @@ class Network(NetworkState):
         `optimizer` is a name, an Optimizer (chained, clipped, with a schedule as its rate), or a method for
         full batches such as LBFGS(), of which an epoch is one iteration; its state starts afresh with every
         fit. `sample_weight` (rows,) and `class_weight` (a dict, or "balanced") weigh the divergences; the
-        loss is their weighted mean. `validation_fraction` sets rows aside, `validation_data` (X, y) brings
-        its own. `metrics` are measured after every epoch on the training and the validation rows.
+        loss is their weighted mean (or sum). `validation_fraction` sets rows aside, `validation_data` (X, y)
+        brings its own. `metrics` are measured after every epoch on the training rows, unless a source gives
+        them, and on the validation rows.
         `stopping` is a rule or several: EarlyStopping, Convergence, TimeLimit. `progress` is None (a bar on a
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
@@ -121,7 +122,7 @@ class Network(NetworkState):
         chosen = resolve_optimizer(optimizer)
         if steps_per_event is not None:
             require_whole("fit", "steps_per_event", steps_per_event, 1)
-        measured = [resolve_metric(metric, self._task) for metric in metrics]
+        measured = self._metrics("fit", metrics)
         rows: Rows | None = None
         held_out: Rows | None = None
         if isinstance(X, Source):
@@ -142,10 +143,15 @@ class Network(NetworkState):
         classifies = self._task == "classification"
         score = resolve_metric("accuracy" if classifies else "r2", self._task)
         history = History("accuracy" if classifies else "R2")
-        measuring = Measuring(
-            self._composition, self._evaluator, self._encoding, rows, held_out, measured, score
+        # Who asks for the interpreter gets it for the figures too.
+        evaluator = Evaluator(self._composition, engine) if engine == "interpreter" else self._evaluator
+        measuring = Measuring(self._composition, evaluator, self._encoding, rows, held_out, measured, score)
+        measures = Measures(
+            measuring.figures,
+            measuring.gradient_norm,
+            follow_plateau(chosen),
+            lambda: measuring.fault(self._model),
         )
-        measures = Measures(measuring.figures, measuring.gradient_norm, follow_plateau(chosen))
         with listening(progress, listeners) as told:
             train(program, epochs, history, self._keep, measures, told, rules, steps_per_event)
         self._epochs_trained += history.epochs
@@ -212,6 +218,12 @@ class Network(NetworkState):
 
         A classifier of several yes-or-no outputs gives 0 or 1 for each, (rows, outputs).
 
+        The first prediction of a single row, and of several, compiles a program for it: some hundredths of a
+        second, less from the object cache, and a tenth once a process to load the compiler. A
+        network of many layers interprets its first call of up to 64 rows. What the compiler does not take the
+        interpreter runs, and a FallbackWarning says so once. Rows predicted alone, together, compiled and
+        interpreted agree up to rounding.
+
         >>> net = gn.Network([gn.Dense(1)], loss="mean_squared_error", input_shape=2)
         >>> net.parameters = {"dense_1.weight": [[1.0, 2.0]], "dense_1.bias": [0.5]}
         >>> net.predict([[1.0, 1.0]])
@@ -228,8 +240,7 @@ class Network(NetworkState):
             raise ConfigurationError(
                 f"predict_proba is for classifiers, and this network minimises {self.loss.name}; use predict."
             )
-        encoding = Encoding(self.loss, self.output_shape, self.dtype, self.classes)
-        return encoding.probabilities(self._evaluator.output(self._model, self._rows(X)))
+        return self._reading.probabilities(self._evaluator.output(self._model, self._rows(X)))
 
     def evaluate(
         self, X: Any, y: Any, metrics: Sequence[str | Metric] | None = None, sample_weight: Any = None
@@ -240,7 +251,7 @@ class Network(NetworkState):
         """
         if metrics is None:
             metrics = ("accuracy",) if self._task == "classification" else ("r2", "mean_absolute_error")
-        measured = [resolve_metric(metric, self._task) for metric in metrics]
+        measured = self._metrics("evaluate", metrics)
         rows = self._read(X, y, sample_weight)
         return self._evaluator.figures(
             self._model, rows.x, rows.target, self._encoding, measured, rows.weight
@@ -338,6 +349,11 @@ class Network(NetworkState):
     @property
     def _task(self) -> Task:
         return "classification" if self.loss.task == "classification" else "regression"
+
+    def _metrics(self, owner: str, given: Any) -> list[Metric]:
+        if not isinstance(given, (list, tuple)):
+            raise ConfigurationError(f'{owner} got metrics={given!r}; it takes a list, such as ["accuracy"].')
+        return [resolve_metric(metric, self._task) for metric in given]
 
     def _streamed(
         self,

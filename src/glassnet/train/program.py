@@ -13,6 +13,7 @@ from glassnet.core.graph import Graph, ancestors
 from glassnet.core.step import StepGraph
 from glassnet.core.trace import placeholder
 from glassnet.core.tree import Structure, flatten, unflatten
+from glassnet.errors import ConfigurationError
 from glassnet.nn import Parameters
 from glassnet.optim import Optimizer
 from glassnet.optim.schedules import Schedule
@@ -123,8 +124,17 @@ def _rates_of(schedule: Schedule, total_steps: int | None) -> Callable[[NDArray]
     """The schedule as a function of many steps; raises what it raises for a run of `total_steps`."""
 
     def rates(steps: NDArray) -> NDArray:
-        each = vmap(lambda step: schedule(step, total_steps))(steps)
-        return np.broadcast_to(np.asarray(each, np.float64), steps.shape)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # refused below, with its step
+            each = vmap(lambda step: schedule(step, total_steps))(steps)
+        each = np.broadcast_to(np.asarray(each, np.float64), steps.shape)
+        wrong = ~((each >= 0) & (each < np.inf))
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise ConfigurationError(
+                f"The schedule {type(schedule).__name__} gives the rate {each[first]:g} in step "
+                f"{steps[first]:.0f}; a rate is a finite number of at least 0: bound the schedule there."
+            )
+        return each
 
     rates(np.ones(1))
     return rates

@@ -55,6 +55,8 @@ class NetworkState:
         self._composition = Composition.of(self.layers, self.loss, reduction)
         self._evaluator = Evaluator(self._composition)
         self._model: Model = ({}, {})
+        self._output_shape: Shape = ()
+        self._known: Encoding | None = None
         self._epochs_trained = 0
         if input_shape is not None:
             sizes = input_shape if isinstance(input_shape, (tuple, list)) else (input_shape,)
@@ -96,7 +98,8 @@ class NetworkState:
     @property
     def output_shape(self) -> Shape:
         """The shape of one example's output."""
-        return self._composition.output_shape(self._require_built())
+        self._require_built()
+        return self._output_shape
 
     # -- as a document
 
@@ -153,11 +156,11 @@ class NetworkState:
     def _build(self, input_shape: Shape) -> None:
         """Makes the parameters for this input shape unless they are there."""
         if self.input_shape is None:
-            # Raises where the classes do not fit the outputs.
-            Encoding(self.loss, self._composition.output_shape(input_shape), self.dtype, self.classes)
+            output_shape = self._composition.output_shape(input_shape)
+            Encoding(self.loss, output_shape, self.dtype, self.classes)  # raises where classes do not fit
             key = Key(self.seed).fold(INITIALIZATION)
             self._model = self._composition.init(key, input_shape, self.dtype)
-            self.input_shape = input_shape
+            self.input_shape, self._output_shape = input_shape, output_shape
 
     def _keep(self, model: Model) -> None:
         """Takes over the parameters and statistics of one more epoch."""
@@ -182,6 +185,7 @@ class NetworkState:
     def _accept(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Rows:
         """Rows to train on; input shape and classes are learnt if all is good."""
         rows = as_rows(X, self.dtype)
+        self._composition.check_rows(rows)
         if y is None:
             raise ConfigurationError("fit got X and no y; give the targets, or a source that holds both.")
         encoding, target = self._encoding_for(as_targets(y, len(rows)), rows.shape[1:])
@@ -202,13 +206,21 @@ class NetworkState:
         self._require_built()
         rows = as_rows(X, self.dtype, name)
         self._require_shape(rows.shape[1:], name)
+        self._composition.check_rows(rows, name)
         return rows
 
     @property
+    def _reading(self) -> Encoding:
+        """How the network reads targets and names its outputs, whether it knows its classes or not."""
+        if self._known is None or self._known.classes is not self.classes:
+            self._known = Encoding(self.loss, self.output_shape, self.dtype, self.classes)
+        return self._known
+
+    @property
     def _encoding(self) -> Encoding:
-        """How the network reads targets and names its outputs; NotFittedError before it knows its classes."""
-        encoding = Encoding(self.loss, self.output_shape, self.dtype, self.classes)
-        if encoding.class_count and self.classes is None:
+        """The same; NotFittedError before the network knows its classes."""
+        encoding = self._reading
+        if encoding.classes is None and encoding.class_count:
             raise NotFittedError(
                 "This classifier does not know its classes yet; call fit first, or give Network its classes."
             )

@@ -15,6 +15,7 @@ from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.shape import Shape
 from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.losses import Loss
+from glassnet.train.finite import all_finite
 from glassnet.train.metrics import Metric
 
 _LISTED_CLASSES = 12
@@ -29,6 +30,13 @@ def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
     >>> as_numbers([[1, 2]], np.dtype("float32"), "X")
     array([[1., 2.]], dtype=float32)
     """
+    if (
+        type(values) is np.ndarray
+        and values.dtype == dtype
+        and values.flags.c_contiguous
+        and all_finite(values)
+    ):
+        return values  # what follows changes nothing, and takes longer than a small network's prediction
     raw = _as_array(values, name)
     if raw.dtype.kind in "OU":
         raw = _of_reals(raw.astype(object), name)
@@ -38,7 +46,7 @@ def as_numbers(values: Any, dtype: DType, name: str) -> NDArray:
         )
     with np.errstate(over="ignore"):
         numbers = np.asarray(raw, dtype, order="C")
-    if not np.isfinite(numbers).all():
+    if not all_finite(numbers):
         place = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
         if not np.isfinite(raw[place]):
             raise DataError(f"{name} holds {raw[place]}{_at(place)}; remove or replace it.")
@@ -68,7 +76,7 @@ def as_targets(y: Any, rows: int, name: str = "y") -> NDArray:
     """y as an array with one entry (or row) for each of `rows`, whose labels are all of one kind."""
     raw = _as_array(y, name)
     if raw.ndim == 0 or len(raw) != rows:
-        got = f"has {len(raw)} rows" if raw.ndim else "is a single value"
+        got = f"has {len(raw)} row{'s' if len(raw) != 1 else ''}" if raw.ndim else "is a single value"
         raise ShapeError(f"{name} {got} and X has {rows}; it takes one value (or row) for each row of X.")
     return _of_one_kind(raw, name) if raw.dtype.kind == "O" else raw
 
@@ -107,12 +115,15 @@ class Encoding:
     def __post_init__(self) -> None:
         if self.classes is None or len(self.classes) == self.class_count:
             return
-        listed = f"Network got classes of {len(self.classes)} labels"
+        listed = f"Network got classes={self.classes.tolist()}"
         if not self.class_count:
             raise ConfigurationError(
                 f"{listed}, but the outputs of {self.loss.name} do not choose one of several; leave them out."
             )
-        raise ConfigurationError(f"{listed}, but the network tells {self.class_count} apart.")
+        raise ConfigurationError(
+            f"{listed}, but the network tells {self.class_count} apart; list as many, or give the last layer "
+            "as many outputs."
+        )
 
     @property
     def takes_labels(self) -> bool:
@@ -140,10 +151,10 @@ class Encoding:
                 return indices
             values = indices.astype(self.dtype)[..., None]
             return 2 * values - 1 if self.loss.targets == "signs" else values
+        column = y.ndim == self.label_rank and self.output_shape[-1:] == (1,)
+        self._require_shape(y[..., None] if column else y, (len(y), *self.output_shape), name)
         values = as_numbers(y, self.dtype, name)
-        if values.ndim == self.label_rank and self.output_shape[-1:] == (1,):
-            values = values[..., None]
-        self._require_shape(values, (len(y), *self.output_shape), name)
+        values = values[..., None] if column else values
         self._check_range(values, name)
         return values
 
@@ -153,7 +164,7 @@ class Encoding:
         Several outputs that are trained with signs give -1 or 1 each.
         """
         if self.loss.targets in ("classes", "distribution"):
-            chosen = np.argmax(output, axis=-1)
+            chosen = output.argmax(axis=-1)
             return chosen if self.classes is None else self.classes[chosen]
         signs = self.loss.targets == "signs"
         chosen = (output >= (0.0 if signs else 0.5)).astype(np.int64)
@@ -215,8 +226,12 @@ class Encoding:
         elif self.classes is not None:
             mends += f" or labels of shape {expected[: self.label_rank]}"
         hint = ""
-        if values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
+        labels = self.class_count and self.takes_labels
+        if labels and values.ndim == self.label_rank + 1 and values.shape[-1] > 1 and _is_one_hot(values):
             hint = f"; {name} looks one-hot: the labels are {name}.argmax(axis=-1)"
+        elif labels and values.ndim == self.label_rank + 1 and values.shape[-1] == 1:
+            flat = f"{name}.ravel()" if self.label_rank == 1 else f"{name}[..., 0]"
+            hint = f"; labels in a column are {flat}"
         elif len(self.output_shape) > 1 and values.ndim < len(expected):
             hint = "; for one output a row put Flatten() or a global pooling before the last layer"
         raise ShapeError(
@@ -260,6 +275,8 @@ class Encoding:
             )
 
 
+# The losses for several classes in the place of those that tell two apart.
+_OF_SEVERAL = {"binary": "cross_entropy", "signs": "multiclass_hinge"}
 _RANGES = {
     "classes": (0.0, 1.0),
     "distribution": (0.0, 1.0),
@@ -270,7 +287,9 @@ _RANGES = {
 
 
 def _is_one_hot(values: NDArray) -> bool:
-    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all())
+    return values.dtype.kind in "fiub" and bool(
+        np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all()
+    )
 
 
 def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
@@ -296,7 +315,7 @@ def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
         mend = "give rows of every class, or Network(classes=...)"
     else:
         mend = f"end it with Dense({len(found)})" + (
-            ' and loss="cross_entropy"' if loss.link == "sigmoid" else ""
+            f' and loss="{_OF_SEVERAL[loss.targets]}"' if loss.targets in _OF_SEVERAL else ""
         )
         mend += ", or list all in Network(classes=...)" if len(found) < count else ""
     classes = f"{len(found)} class{'es' if len(found) > 1 else ''}"

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glassnet.core.dtype import NDArray
 from glassnet.core.random import WEYL, Key
 from glassnet.core.step import Runner, TrainingData
 from glassnet.core.tree import flatten
 from glassnet.data import Source, prefetch
-from glassnet.errors import DataError, ShapeError
+from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.nn import Parameters
 from glassnet.train.program import Carried
+
+if TYPE_CHECKING:
+    from glassnet.compiler.report import ProgramReport
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,14 @@ class TrainingProgram:
     """
 
     def __init__(
-        self, runner: Runner, carried: Carried, first_epoch: int = 0, reason: str | None = None
+        self,
+        runner: Runner,
+        carried: Carried,
+        first_epoch: int = 0,
+        reason: str | None = None,
+        explain: Callable[[], ProgramReport] | None = None,
     ) -> None:
-        self._runner, self._carried = runner, carried
+        self._runner, self._carried, self._explain = runner, carried, explain
         self.epochs_run = first_epoch
         self.reason = reason
 
@@ -115,6 +123,18 @@ class TrainingProgram:
         """Copies of the arrays of parameters to predict with, as they are now."""
         return flatten(self.model[0])[0]
 
+    def explain(self) -> ProgramReport:
+        """The compiler's stages from the training step to native epochs; `print` shows them all.
+
+        Raises ConfigurationError for a method for full batches, whose iterations are no single program.
+        """
+        if self._explain is None:
+            raise ConfigurationError(
+                "A method for full batches runs several programs in turn and has no single one to explain; "
+                "explain a run with Adam or SGD."
+            )
+        return self._explain()
+
     def run_epoch(self) -> float:
         """One epoch; the mean loss over its instances."""
         return self.run_epochs(1)
@@ -162,8 +182,9 @@ class StreamedProgram(TrainingProgram):
         batch_size: int,
         first_epoch: int = 0,
         reason: str | None = None,
+        explain: Callable[[], ProgramReport] | None = None,
     ) -> None:
-        super().__init__(runner, carried, first_epoch, reason)
+        super().__init__(runner, carried, first_epoch, reason, explain)
         self._source, self._columns, self._key, self._batch_size = source, columns, key, batch_size
 
     @property

@@ -15,10 +15,13 @@ import numpy as np
 
 from glassnet.core.dtype import FLOAT64, INT64, NDArray, is_floating
 from glassnet.core.op import Op
+from glassnet.core.packages import load_all
 from glassnet.core.random import Key, uniform
 from glassnet.core.registry import OPS
 from glassnet.core.shape import Shape
 from glassnet.transforms.tracing import trace
+
+load_all("glassnet.ops")  # every op registers itself
 
 LEAVES = {"input", "constant"}  # they are given, never computed
 

@@ -51,7 +51,7 @@ def graph(f: Callable[..., Any], *args: Any) -> Graph:
     names: list[str] = []
     call: list[Any] = []
     with tracing():
-        for argument, name in zip(args, _argument_names(f, len(args)), strict=True):
+        for argument, name in zip(args, argument_names(f, len(args)), strict=True):
             leaves, structure = flatten(argument)
             fresh: list[Any] = []
             for leaf, path in zip(leaves, paths(structure, name), strict=True):
@@ -66,7 +66,8 @@ def graph(f: Callable[..., Any], *args: Any) -> Graph:
     return Graph.of((x.node for x in inputs), outputs, names)
 
 
-def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+def argument_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first `count` positional arguments of `f`, "input_0" and so on where it has none."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Activations with a kink."""
+"""Activations whose pieces are elementary."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ def _leaky_relu(b: Builder, node: Node, x: Operand) -> Operand:
 LOWERINGS = {
     "relu": _relu,
     "leaky_relu": _leaky_relu,
+    "softsign": lambda b, node, x: b.div(x, b.add(b.abs(x), 1.0)),
 }

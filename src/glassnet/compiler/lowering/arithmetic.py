@@ -5,11 +5,14 @@ NumPy's maximum and minimum keep a NaN of either operand; so do these. Of truth 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from glassnet.compiler.loop_ir import Builder, Operand
+from glassnet.compiler.loop_ir import Builder, Constant, Operand
+from glassnet.compiler.lowering.floating import is_nan
 from glassnet.core.graph import Node
 from glassnet.errors import UncompilableError
+from glassnet.ops.trigonometric import DEGREES_PER_RADIAN, RADIANS_PER_DEGREE
 
 
 def _by_type(floating: str, whole: str, truth: str = "") -> Callable[..., Operand]:
@@ -44,6 +47,8 @@ def _maximum(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
         return b.ior(x, y)
     if not x.type.is_float:
         return b.select(b.compare("gt", x, y), x, y)
+    if isinstance(y, Constant) and not math.isnan(y.value):
+        return b.maximum(y, x)
     larger = b.maximum(x, y)
     return b.select(b.compare("ne", x, x), x, larger)  # NOTE a NaN in x would be lost
 
@@ -53,6 +58,8 @@ def _minimum(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
         return b.iand(x, y)
     if not x.type.is_float:
         return b.select(b.compare("lt", x, y), x, y)
+    if isinstance(y, Constant) and not math.isnan(y.value):
+        return b.minimum(y, x)
     smaller = b.minimum(x, y)
     return b.select(b.compare("ne", x, x), x, smaller)
 
@@ -71,6 +78,33 @@ def _sign(b: Builder, _node: Node, x: Operand) -> Operand:
     )
 
 
+def _fmax(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
+    if not x.type.is_float:
+        return _maximum(b, _node, x, y)
+    return b.select(b.ior(b.compare("ge", x, y), is_nan(b, y)), x, y)
+
+
+def _fmin(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
+    if not x.type.is_float:
+        return _minimum(b, _node, x, y)
+    return b.select(b.ior(b.compare("le", x, y), is_nan(b, y)), x, y)
+
+
+def _clip(b: Builder, node: Node, x: Operand, low: Operand, high: Operand) -> Operand:
+    return _minimum(b, node, _maximum(b, node, x, low), high)
+
+
+def _heaviside(b: Builder, _node: Node, x: Operand, y: Operand) -> Operand:
+    step = b.select(b.compare("lt", x, 0.0), b.zero(x.type), b.constant(1.0, x.type))
+    return b.select(is_nan(b, x), x, b.select(b.compare("eq", x, 0.0), y, step))
+
+
+def _reciprocal(b: Builder, node: Node, x: Operand) -> Operand:
+    if not x.type.is_float:
+        raise UncompilableError(f"{node.op.name} of {node.dtype} values is not compiled.")
+    return b.div(1.0, x)
+
+
 LOWERINGS = {
     "add": _by_type("add", "iadd", "ior"),
     "subtract": _by_type("sub", "isub"),
@@ -82,4 +116,12 @@ LOWERINGS = {
     "sign": _sign,
     "maximum": _maximum,
     "minimum": _minimum,
+    "fmax": _fmax,
+    "fmin": _fmin,
+    "clip": _clip,
+    "copysign": lambda b, node, x, y: b.copysign(x, y),
+    "heaviside": _heaviside,
+    "reciprocal": _reciprocal,
+    "deg2rad": lambda b, node, x: b.mul(x, RADIANS_PER_DEGREE),
+    "rad2deg": lambda b, node, x: b.mul(x, DEGREES_PER_RADIAN),
 }

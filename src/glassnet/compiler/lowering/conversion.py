@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glassnet.compiler.loop_ir import Builder, Operand
 from glassnet.compiler.loop_language import BITS
-from glassnet.compiler.passes.layout import value_type
+from glassnet.compiler.passes.elements import value_type
 from glassnet.core.graph import Node
 
 

@@ -16,7 +16,7 @@ from glassnet.compiler.loop_ir import Builder, Operand, Position, Type
 from glassnet.compiler.lowering.matrix import split
 from glassnet.compiler.lowering.nest import Block, over
 from glassnet.compiler.lowering.view import View
-from glassnet.compiler.passes.layout import element_of
+from glassnet.compiler.passes.elements import element_of
 from glassnet.core.graph import Node
 from glassnet.ops.matrix import split_spec
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from glassnet.compiler.loop_ir import Operand, Position
 from glassnet.compiler.lowering import arithmetic
 from glassnet.compiler.lowering.nest import Block, along, over
-from glassnet.compiler.passes.layout import value_type
+from glassnet.compiler.passes.elements import value_type
 from glassnet.core.graph import Node
 
 

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from glassnet.compiler.loop_ir import Builder, Constant, IndexLike, Operand, Position, Value
 from glassnet.compiler.lowering import (
     activation,
+    arcs,
     arithmetic,
     comparison,
     conversion,
     exponential,
+    hyperbolic,
+    powers,
+    rounding,
+    special,
     trigonometric,
 )
+from glassnet.compiler.passes.elements import value_type
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, Storage, value_type
+from glassnet.compiler.passes.layout import Layout, Storage
 from glassnet.compiler.passes.rewrite import uniform
 from glassnet.compiler.passes.values import Values, is_elementwise
 from glassnet.core.graph import Node
@@ -29,22 +34,27 @@ from glassnet.errors import UncompilableError
 Lowering = Callable[..., Operand]
 
 
-def _unary(function: Callable[[Builder, Any], Operand]) -> Lowering:
-    return lambda b, node, x: function(b, x)
+def _plain(function: Callable[..., Operand]) -> Lowering:
+    """The lowering for a function that needs no attributes."""
+    return lambda b, node, *operands: function(b, *operands)
 
 
+FUNCTIONS: dict[str, Callable[..., Operand]] = {
+    **arcs.FUNCTIONS,
+    **exponential.FUNCTIONS,
+    **hyperbolic.FUNCTIONS,
+    **powers.FUNCTIONS,
+    **special.FUNCTIONS,
+    **trigonometric.FUNCTIONS,
+}
 LOWERINGS: dict[str, Lowering] = {
     **arithmetic.LOWERINGS,
     **comparison.LOWERINGS,
     **activation.LOWERINGS,
-    "exp": _unary(exponential.exp),
-    "expm1": _unary(exponential.expm1),
-    "log": _unary(exponential.log),
-    "log1p": _unary(exponential.log1p),
-    "sigmoid": _unary(exponential.sigmoid),
-    "softplus": _unary(exponential.softplus),
-    "tanh": _unary(exponential.tanh),
-    **trigonometric.LOWERINGS,
+    **rounding.LOWERINGS,
+    **{name: _plain(function) for name, function in FUNCTIONS.items()},
+    "polygamma": lambda b, node, x: special.polygamma(b, x, node.attributes["order"]),
+    "unnormalized_sinc": lambda b, node, x: trigonometric.sinc(b, x, node.attributes["order"]),
     "high_word": lambda b, node, x: b.lshr(x, 32),
     "broadcast_to": lambda b, node, x: x,
     "cast": conversion.convert,

@@ -9,7 +9,7 @@ from glassnet.compiler.loop_ir import Builder, Constant, Index, Operand, Positio
 from glassnet.compiler.lowering import arithmetic
 from glassnet.compiler.lowering.nest import Block, along, over
 from glassnet.compiler.lowering.view import View
-from glassnet.compiler.passes.layout import value_type
+from glassnet.compiler.passes.elements import value_type
 from glassnet.core.graph import Node
 
 _WHOLE_RANGE = {"i1": (0, 1), "i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}

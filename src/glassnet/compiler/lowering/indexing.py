@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from glassnet.compiler.loop_ir import I64, Builder, Constant, Index, Operand, Position, Type
 from glassnet.compiler.lowering.nest import Block, along, copy, fill, over
 from glassnet.compiler.lowering.view import View
-from glassnet.compiler.passes.layout import value_type
+from glassnet.compiler.passes.elements import value_type
 from glassnet.compiler.passes.slices import parts_of
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Node

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
+from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, Product, Storage, element_of
+from glassnet.compiler.passes.layout import Layout, Product, Storage
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Node
 

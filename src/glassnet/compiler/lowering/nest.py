@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Buffer, Builder, Operand, Position
 from glassnet.compiler.lowering.view import View
-from glassnet.compiler.passes.layout import Layout, element_of
+from glassnet.compiler.passes.elements import element_of
+from glassnet.compiler.passes.layout import Layout
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape
@@ -23,6 +24,7 @@ class Block:
     layout: Layout
     cpu: CPU
     padding: Mapping[str, int]  # to how many elements lines are filled up
+    persistent: set[Buffer] = field(default_factory=set[Buffer])  # memory that may not be lent to others
 
     def view(self, node: Node) -> View:
         """A value of the graph as an array in memory."""
@@ -109,6 +111,9 @@ def reshaped(view: View, extents: Shape) -> View:
     axes = [(n, s) for n, s in zip(view.shape, view.strides, strict=True) if n > 1]
     strides: list[int] = []
     for extent in reversed(extents):
+        if extent == 1:
+            strides.append(1)
+            continue
         count, stride = axes.pop()
         strides.append(stride)
         if count > extent:

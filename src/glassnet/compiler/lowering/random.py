@@ -97,7 +97,7 @@ def _words(block: Block, node: Node) -> None:
                     b.iand(numbers, _LOW),
                     b.lshr(numbers, 32),
                     b.splat(b.iand(step, _LOW), lanes),
-                    b.constant(key.stream & 0xFFFFFFFF, Type("i64", lanes)),
+                    b.constant(key.stream & _LOW, Type("i64", lanes)),
                 ),
                 key.words,
             )

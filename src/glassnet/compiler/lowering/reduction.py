@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Place
+from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, element_of
+from glassnet.compiler.passes.layout import Layout
 from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from glassnet.compiler.loop_ir import Index, Position
 from glassnet.compiler.lowering.nest import Block, copy
 from glassnet.compiler.lowering.view import View
+from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Storage, element_of
+from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.values import lines_of
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -26,6 +27,7 @@ class BodyPlan:
 
     kernels: list[Kernel]
     outputs: Collection[Node]
+    root: Callable[[Node], Node]  # whose memory a value is read from
     lower_kernel: Callable[[Kernel], None]
 
 
@@ -130,7 +132,7 @@ class _Loop:
         lines, columns = lines_of(inner)
         step = size_of(inner.shape) if contiguous or not inner.shape else lines * storage.line
         row = Storage(storage.buffer, (lines, columns), storage.line)
-        first = Index.of(storage.offset) + ahead * step
+        first = storage.start + ahead * step
         self.rows.append(_Row(row, first, step, backwards))
         return row
 
@@ -141,7 +143,7 @@ class _Loop:
         before: list[Kernel] = []
         inside: list[Kernel] = []
         for kernel in plan.kernels:
-            moves = any(x in changing for x in kernel.reads)
+            moves = any(plan.root(x) in changing for x in kernel.reads)
             moves = moves or any(x in plan.outputs for x in kernel.writes)
             (inside if moves else before).append(kernel)
             if moves:

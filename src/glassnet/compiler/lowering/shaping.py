@@ -23,7 +23,7 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
     source, target = layout.storages[kernel.anchor], layout.copies[kernel.anchor]
     lanes = cpu.lanes(source.buffer.element)
     assert source.buffer.size is not None  # buffers of the arena have a size
-    if source.offset != 0 or source.buffer.size % (lanes * source.line):
+    if source.start != Index() or source.buffer.size % (lanes * source.line):
         _copy_exactly(b, source, target, kernel.anchor.dtype, lanes)
         return
     if max(source.shape) <= min(_SMALL, lanes):  # a line is one vector
@@ -46,8 +46,8 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
 def _copy_exactly(b: Builder, source: Storage, target: Storage, dtype: DType, lanes: int) -> None:
     """The same for a source in memory that was not made for it: nothing beyond its edges is read."""
     lines = source.shape[::-1] if source.transposed else source.shape
-    down = View(source.buffer, dtype, Index.of(source.offset), lines[::-1], (1, source.line))
-    turned = View(target.buffer, dtype, Index.of(target.offset), lines[::-1], (target.line, 1))
+    down = View(source.buffer, dtype, source.start, lines[::-1], (1, source.line))
+    turned = View(target.buffer, dtype, target.start, lines[::-1], (target.line, 1))
     if min(lines) < lanes:
         copy(b, down, turned, lanes)
     else:
@@ -88,10 +88,21 @@ def _reshape(block: Block, node: Node) -> None:
 
 
 def _transpose(block: Block, node: Node) -> None:
-    source, target = block.view(node.inputs[0]).transpose(node.attributes["axes"]), block.view(node)
+    source = block.view(node.inputs[0]).transpose(node.attributes["axes"])
+    _rearrange(block, source, block.view(node), block.lanes(node))
+
+
+def _rearranged(block: Block, node: Node) -> None:
+    inner, axes = node.attributes["inner"], node.attributes["axes"]
+    source = reshaped(block.view(node.inputs[0]), inner).transpose(axes)
+    _rearrange(block, source, reshaped(block.view(node), source.shape), block.lanes(node))
+
+
+def _rearrange(block: Block, source: View, target: View, lanes: int) -> None:
     across = [axis for axis, stride in enumerate(source.strides) if stride == 1]
-    lanes, last = block.lanes(node), len(node.shape) - 1
-    if not across or across[-1] == last or min(node.shape[across[-1]], node.shape[last]) < lanes:
+    last = len(target.shape) - 1
+    in_lines = bool(across) and across[-1] != last and target.strides[last] == 1
+    if not in_lines or min(target.shape[across[-1]], target.shape[last]) < lanes:
         copy(block.b, source, target, lanes)
         return
     _turn(block.b, source, target, across[-1], lanes)
@@ -133,7 +144,7 @@ def _broadcast(block: Block, node: Node) -> None:
 
 
 def _relay(block: Block, node: Node) -> None:
-    copy(block.b, block.view(node.inputs[0]), block.view(node), block.lanes(node))
+    _rearrange(block, block.view(node.inputs[0]), block.view(node), block.lanes(node))
 
 
 def _concatenate(block: Block, node: Node) -> None:
@@ -148,6 +159,7 @@ def _concatenate(block: Block, node: Node) -> None:
 BLOCKS: dict[str, Callable[[Block, Node], None]] = {
     "reshape": _reshape,
     "transpose": _transpose,
+    "rearranged": _rearranged,
     "broadcast_to": _broadcast,
     "relay": _relay,
     "concatenate": _concatenate,

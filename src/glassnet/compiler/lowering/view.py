@@ -30,13 +30,15 @@ class View:
     def of(storage: Storage, shape: Shape, dtype: DType, *, contiguous: bool) -> View:
         """A value of this shape in its storage: without padding, or line by line along the last axis."""
         if storage.transposed:
-            raise UncompilableError("reading a value across its lines is not compiled yet.")
+            if len(shape) != 2:
+                raise UncompilableError("reading a value across its lines is not compiled yet.")
+            return View(storage.buffer, dtype, storage.start, shape, (1, storage.line))
         strides: list[int] = []
         step = 1
         for number, extent in enumerate(reversed(shape)):
             strides.append(step)
             step = storage.line if number == 0 and not contiguous else step * extent
-        return View(storage.buffer, dtype, Index.of(storage.offset), shape, tuple(reversed(strides)))
+        return View(storage.buffer, dtype, storage.start, shape, tuple(reversed(strides)))
 
     # -- other arrangements of the same elements
 
@@ -69,15 +71,6 @@ class View:
         outer = [(n, s * step) for n, s, step in zip(extents, space, stride, strict=True)]
         inner = [(n, s * step) for n, s, step in zip(taps, space, dilation, strict=True)]
         return self._with([*axes[: len(axes) - rank], *outer, *inner])
-
-    def split(self, axis: int, extents: Shape) -> View:
-        """One axis as several, the last of which runs fastest."""
-        axes = list(zip(self.shape, self.strides, strict=True))
-        step, parts = axes[axis][1], list[tuple[int, int]]()
-        for extent in reversed(extents):
-            parts.append((extent, step))
-            step *= extent
-        return self._with([*axes[:axis], *reversed(parts), *axes[axis + 1 :]])
 
     def drop(self, axis: int, place: Position) -> View:
         """The array at one place of an axis."""

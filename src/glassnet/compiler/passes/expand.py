@@ -12,7 +12,7 @@ from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
 from glassnet.compiler.passes.sampling import SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
-from glassnet.compiler.passes.sliding import SLIDING_RULES
+from glassnet.compiler.passes.types import as_dtype
 from glassnet.compiler.passes.vocabulary import ROW_MAX
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -89,18 +89,37 @@ def _square(node: Node) -> Node:
     return make("multiply", node.inputs[0], node.inputs[0], like=node)
 
 
-def _power(node: Node) -> Node:
-    # x^2 = x * x, x^3 = x * x * x, x^0.5 = sqrt(x); the compiler has no general power yet
+def _power(node: Node) -> Node | None:
+    # x^1 = x, x^2 = x x, x^3 = x^2 x, x^4 = x^2 x^2, x^-1 = 1 / x, x^0.5 = sqrt(x); all else is a function
     x, exponent = node.inputs[0], uniform(node.inputs[1])
-    if x.shape == node.shape and x.dtype == node.dtype:
-        if exponent == 1:
-            return x
-        if exponent == 0.5:
-            return make("sqrt", x, like=node)
-        if exponent in (2, 3):
-            squared = make("multiply", x, x, like=node)
-            return squared if exponent == 2 else make("multiply", squared, x, like=node)
-    raise UncompilableError("powers other than x^1, x^2, x^3 and x^0.5 are not compiled yet.")
+    if node.dtype.kind != "f":
+        return _whole_power(node, x, exponent)
+    if x.shape != node.shape or exponent not in (0.5, -1, 1, 2, 3, 4):
+        return None
+    if exponent == 0.5:
+        return make("sqrt", x, like=node)
+    if exponent == -1:
+        return make("divide", number(1.0, node.dtype), x, like=node)
+    return _product(x, int(exponent), node)
+
+
+def _whole_power(node: Node, x: Node, exponent: float | None) -> Node:
+    if exponent is None or exponent < 0:
+        raise UncompilableError("whole numbers to powers other than one constant from 0 up are not compiled.")
+    one = make("broadcast_to", number(1, node.dtype), shape=node.shape, like=node)
+    if exponent == 0:
+        return one
+    power = _product(x, int(exponent), node)
+    return power if power.shape == node.shape else make("multiply", power, one, like=node)
+
+
+def _product(x: Node, exponent: int, like: Node) -> Node:
+    """x^exponent by squaring, digit by binary digit."""
+    power = x
+    for digit in f"{exponent:b}"[1:]:
+        power = make("multiply", power, power, like=like)
+        power = make("multiply", power, x, like=like) if digit == "1" else power
+    return power
 
 
 def _thin_product(node: Node) -> Node | None:
@@ -127,12 +146,15 @@ def _aligned(x: Node, labels: str, order: str, like: Node) -> Node:
     return x if shape == x.shape else make("reshape", x, shape=shape, like=like)
 
 
-def _one(node: Node) -> Node:
-    return number(1.0, node.dtype)  # one example alone
+def _alone(node: Node) -> Node:
+    # outside a batch the mean over the examples is the example, and there is one
+    if node.op.name == "batch_size":
+        return number(1.0, node.dtype)
+    return as_dtype(node.inputs[0], node.dtype, node)
 
 
 def _identity(node: Node) -> Node:
-    # variables and gradient stops are marks, not work
+    # variables and gradient stops are marks, not work; +x is x
     return node.inputs[0]
 
 
@@ -145,11 +167,11 @@ _RULES = {
     "power": (_power,),
     "contract": (_thin_product,),
     **SAMPLING_RULES,
-    **SLIDING_RULES,
     "getitem": (canonical_getitem,),
     "scatter": (canonical_scatter,),
-    "batch_mean": (_identity,),  # of one example: vmap has made a mean of all others
-    "batch_size": (_one,),
+    "batch_mean": (_alone,),
+    "batch_size": (_alone,),
     "variable": (_identity,),
     "stop_gradient": (_identity,),
+    "positive": (_identity,),
 }

@@ -4,6 +4,7 @@
     rows          elementwise nodes and reductions along rows, one row after the other
     columns       a sum over rows, one column vector after the other; elementwise nodes follow on the sums
     block         any other op, on arrays of any rank, with loops of its own
+    images        a group of images, block by block of the batch
 
 A cheap node that is wanted only behind a later anchor (a slope of an activation, a mask, 0.9 m) is computed
 where it is wanted, from what it is made of, instead of being stored.
@@ -14,16 +15,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from glassnet.compiler.passes.image_ops import IMAGES, RESULT
 from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
 from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
 
 # Costly enough that computing them twice is worse than storing them once.
-_COSTLY = frozenset(
+COSTLY = frozenset(
     {
-        *("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sqrt", "divide"),
-        *("cosine_of_turns", "sine_of_turns"),
+        *("arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh"),
+        *("cosine_of_turns", "divide", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor_divide"),
+        *("fmod", "gamma", "gammaln", "hypot", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2"),
+        *("polygamma", "power", "reciprocal", "remainder", "sigmoid", "sin", "sine_of_turns", "sinh"),
+        *("softplus", "softsign", "sqrt", "tan", "tanh", "unnormalized_sinc", "xlogy"),
     }
 )
 
@@ -82,7 +87,7 @@ class _Fusion:
                 continue
             readers = self.consumers[node]
             mask = node.dtype.kind == "b" and all(is_elementwise(reader) for reader in readers)
-            cheap = node.op.name not in _COSTLY and node.shape
+            cheap = node.op.name not in COSTLY and node.shape
             if mask or (
                 cheap
                 and all(
@@ -113,9 +118,12 @@ class _Fusion:
         """Puts one node into a kernel: one that fits, or a new one."""
         if node in self.inlined or not self.values.is_computed(node):
             return
-        needed = {self.home[x] for x in self.leaves(node) if x in self.home}
-        if node.op is TAKEN:
+        sources = (self.values.root(x) for x in self.leaves(node))
+        needed = {self.home[x] for x in sources if x in self.home}
+        if node.op is TAKEN or node.op is RESULT:
             self._join(self.home[node.inputs[0]], node, set(), per_row=False)
+        elif node.op is IMAGES:
+            self._open(Kernel("images", (1, 1), node), node, needed)
         elif is_contraction(node):
             self._open(Kernel("contraction", self.values.space(node), node), node, needed)
         elif self.values.is_column_sum(node):
@@ -177,6 +185,8 @@ class _Fusion:
             base = self.values.base(x)
             if base in kernel.per_row and x.shape and x.shape[-1] > 1:
                 return True
+            if self.values.is_part(base) and self.values.root(base) in kernel.nodes:
+                return True
             if base in self.inlined and self._reads_across(base, kernel):
                 return True
         return False
@@ -188,7 +198,7 @@ class _Fusion:
     def _takes(kernel: Kernel, space: tuple[int, int]) -> bool:
         if kernel.kind == "columns":
             return space == (1, kernel.space[1])
-        return kernel.kind != "block" and kernel.space == space
+        return kernel.kind not in ("block", "images") and kernel.space == space
 
     def _joinable(self, needed: set[Kernel], fits: Callable[[Kernel], bool]) -> Kernel | None:
         """The latest kernel among those needed that fits and that no other needed one must follow."""
@@ -229,6 +239,7 @@ class _Fusion:
                 dict.fromkeys(x for node in kernel.nodes for x in self.leaves(node) if x not in mine)
             )
         wanted = outputs.union(*(kernel.reads for kernel in self.kernels))
+        wanted |= {self.values.root(node) for node in wanted}
         for kernel in self.kernels:
             kernel.writes = tuple(node for node in kernel.nodes if node in wanted)
         for output, source in self.overwrites.items():
@@ -241,9 +252,14 @@ class _Fusion:
         if writer is None or self.values.storage(output) != self.values.storage(source):
             self.conflicts.append(output)
             return
-        operands = [self.values.base(x) for x in writer.anchor.inputs] if writer.anchor else []
+        operands = [self.values.root(x) for x in writer.anchor.inputs] if writer.anchor else []
         across = source in operands or (writer.kind == "rows" and writer.per_row)
-        readers = {kernel for kernel in self.kernels if source in kernel.reads and kernel is not writer}
+        readers = {
+            kernel
+            for kernel in self.kernels
+            if kernel is not writer and any(self.values.root(x) is source for x in kernel.reads)
+        }
+        across = across or any(self.values.is_part(x) and self.values.root(x) is source for x in writer.reads)
         if across or any(writer in self.before[reader] for reader in readers):
             self.conflicts.append(output)
             return

@@ -14,42 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike, Type
+from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
+from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
+from glassnet.compiler.passes.image_ops import IMAGES, matrices_across
+from glassnet.compiler.passes.slices import parts_of
 from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
-from glassnet.core.dtype import DType
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
-from glassnet.errors import UncompilableError
 from glassnet.ops.matrix import split_spec
-
-ELEMENTS = {
-    "float32": "f32",
-    "float64": "f64",
-    "int32": "i32",
-    "int64": "i64",
-    "uint32": "i32",  # a word of random bits
-    "bool": "i32",  # 0 or 1
-}
-
-
-def element_of(dtype: DType) -> str:
-    """The element of the loop language that a dtype is stored as."""
-    if dtype.name not in ELEMENTS:
-        raise UncompilableError(f"values of dtype {dtype} are not compiled yet.")
-    return ELEMENTS[dtype.name]
-
-
-def value_type(dtype: DType, lanes: int) -> Type:
-    """The type of `lanes` values of a dtype in registers: truth values are masks there."""
-    return Type("i1" if dtype.kind == "b" else element_of(dtype), lanes)
 
 
 @dataclass
 class Storage:
     """Where a value lies: a buffer, how many lines it has, and the distance between them in elements.
 
-    `offset` is where it begins in its buffer: 0, or the place of one step in a table of all steps.
+    `offset` is where it begins in its buffer: 0, or the place of one step in a table of all steps. A part of
+    another storage counts from the place `within` which it lies.
     """
 
     buffer: Buffer
@@ -58,17 +39,23 @@ class Storage:
     transposed: bool = False
     column: bool = False
     offset: Index | int = 0
+    within: Storage | None = None
+
+    @property
+    def start(self) -> Index:
+        """Where the first element lies."""
+        return Index.of(self.offset) + (self.within.start if self.within else 0)
 
     def index(self, i: IndexLike, j: IndexLike) -> Index:
         """The place of element (i, j)."""
         i, j = Index.of(i), Index.of(j)
         if self.column:
-            return i + self.offset
-        return (j * self.line + i if self.transposed else i * self.line + j) + self.offset
+            return i + self.start
+        return (j * self.line + i if self.transposed else i * self.line + j) + self.start
 
     def at(self, k: IndexLike) -> Index:
         """The place of element k of a value without padding."""
-        return Index.of(k) + self.offset
+        return Index.of(k) + self.start
 
 
 @dataclass
@@ -123,8 +110,10 @@ def plan_layout(
             *(values.base(node) for node in values.graph.outputs),
         )
     )
-    for node in stored:
-        if node in same_memory or node in given:
+    parts = [node for node in stored if values.is_part(node)]
+    elsewhere = {*same_memory, *given, *parts}
+    for node in dict.fromkeys((*stored, *map(values.root, parts))):
+        if node in elsewhere or node.op is IMAGES:
             continue
         name = f"{node.op.name}_{builder.unique()}"
         layout.storages[node] = storage_for(
@@ -132,6 +121,8 @@ def plan_layout(
         )
     for output, source in same_memory.items():
         layout.storages[output] = layout.storages[source]
+    for node in parts:
+        _place_part(node, values, layout)
     for node in flipped:
         name = f"flipped_{builder.unique()}"
         layout.copies[node] = storage_for(
@@ -139,6 +130,19 @@ def plan_layout(
         )
     layout.kernels = _with_copies(kernels, layout)
     return layout
+
+
+def _place_part(node: Node, values: Values, layout: Layout) -> Storage:
+    """The storage of a slice that is read where it lies, in that of what it is a slice of."""
+    if node in layout.storages:
+        return layout.storages[node]
+    x = node.inputs[0]
+    base = values.base(x)
+    whole = _place_part(base, values, layout) if values.is_part(base) else layout.storages[base]
+    (first, _, _), *_, (start, _, _) = parts_of(node)
+    offset = first * size_of(x.shape[1:-1]) * whole.line + start
+    layout.storages[node] = Storage(whole.buffer, lines_of(node), whole.line, offset=offset, within=whole)
+    return layout.storages[node]
 
 
 def storage_for(
@@ -191,12 +195,20 @@ class _Classes:
         for node in values.graph.nodes:
             self._unite_elementwise(node)
         for kernel in kernels:
-            if kernel.per_row or kernel.kind in ("columns", "block"):
+            if kernel.kind == "images" and kernel.anchor:
+                for node in matrices_across(kernel.anchor, kernel.nodes):
+                    self._settle(node, transposed=True)
+        for kernel in kernels:
+            if kernel.per_row or kernel.kind in ("columns", "block", "images"):
                 for node in (*kernel.nodes, *kernel.reads):
                     self._settle(node, transposed=False)
         for node in (*values.graph.inputs, *values.graph.nodes):
             if len(node.shape) > 2:
                 self._settle(node, transposed=False)
+        for node in values.graph.nodes:
+            if values.is_part(node):
+                for part in (node, values.root(node)):
+                    self._settle(part, transposed=False)
         for node in fixed:
             self._settle(node, transposed=False)
 

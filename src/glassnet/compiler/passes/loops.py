@@ -13,7 +13,7 @@ from string import ascii_letters
 
 import numpy as np
 
-from glassnet.compiler.passes.rewrite import make
+from glassnet.compiler.passes.rewrite import make, uniform
 from glassnet.compiler.passes.slices import parts_of, taken
 from glassnet.compiler.passes.types import as_dtype
 from glassnet.compiler.passes.vocabulary import LOOP, TAKEN
@@ -59,13 +59,17 @@ def map_bodies(graph: Graph, change: Pass) -> Graph:
 
 def substituted(body: Graph, inputs: Sequence[Node]) -> list[Node]:
     """The outputs of `body` with `inputs` in place of its own."""
-    made: dict[Node, Node] = dict(zip(body.inputs, inputs, strict=True))
-    for node in body.nodes:
+    return replaced(body.outputs, dict(zip(body.inputs, inputs, strict=True)))
+
+
+def replaced(outputs: Sequence[Node], others: Mapping[Node, Node]) -> list[Node]:
+    """The outputs with `others` in place of some of the nodes that they are made of."""
+    made = dict(others)
+    for node in ancestors(outputs):
         if node not in made:
             operands = tuple(made[x] for x in node.inputs)
-            same = operands == node.inputs
-            made[node] = node if same else _again(node, operands)
-    return [made[node] for node in body.outputs]
+            made[node] = node if operands == node.inputs else _again(node, operands)
+    return [made[node] for node in outputs]
 
 
 def _again(node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -95,7 +99,7 @@ def _side_by_side(node: Node, parts: Sequence[Node], lead: int) -> Node:
 
 
 @dataclass
-class _Loop:
+class Loop:
     """A loop taken apart: each outer value beside the input of the body that it is given to."""
 
     node: Node
@@ -109,11 +113,11 @@ class _Loop:
     ends: dict[int, Node] = field(default_factory=dict[int, Node])  # what stands for the end of a carry
 
     @staticmethod
-    def of(node: Node, inputs: Sequence[Node]) -> _Loop:
+    def of(node: Node, inputs: Sequence[Node]) -> Loop:
         """A loop node whose inputs are these now."""
         body, count, rows = node.attributes["body"], node.attributes["carries"], node.attributes["rows"]
         pairs = list(zip(inputs, body.inputs, strict=True))
-        return _Loop(
+        return Loop(
             node,
             [(*pair, out) for pair, out in zip(pairs[:count], body.outputs, strict=False)],
             pairs[count : count + rows],
@@ -143,11 +147,11 @@ class _Loop:
 def tidy_loops(graph: Graph) -> Graph:
     """The graph with loops that do nothing but what they are asked for and what must be done step by step."""
     asked = _asked(graph)
-    loops: dict[Node, _Loop] = {}
+    loops: dict[Node, Loop] = {}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is LOOP:
-            loop = loops[node] = _Loop.of(node, inputs)
+            loop = loops[node] = Loop.of(node, inputs)
             _tidy(loop, asked[node])
             return inputs[0]  # nobody reads the old loop any more
         if node.op is TAKEN:
@@ -197,9 +201,10 @@ def _is_end(node: Node) -> bool:
     return part < loop.attributes["carries"] and parts_of(node)[0] == (steps, 1, 1)
 
 
-def _tidy(loop: _Loop, asked: _Asked) -> None:
+def _tidy(loop: Loop, asked: _Asked) -> None:
     """Takes the loop apart and puts it together again; leaves what stands for its tables in it."""
     count = len(loop.carries)
+    _fill(loop)
     _turn(loop)
     sums = {part: _Sum.of(loop, part) for part in sorted(asked.ends - asked.tables)}
     sums = {part: total for part, total in sums.items() if total}
@@ -239,7 +244,24 @@ def _tidy(loop: _Loop, asked: _Asked) -> None:
         loop.ends[part] = total.over_time(known, outer)
 
 
-def _turn(loop: _Loop) -> None:
+def _fill(loop: Loop) -> None:
+    """Rows and other inputs that are one number everywhere are constants of the body."""
+    numbers = {inner: uniform(x) for x, inner in (*loop.rows, *loop.fixed)}
+    filled = {
+        inner: constant(np.full(inner.shape, value, inner.dtype))
+        for inner, value in numbers.items()
+        if value is not None
+    }
+    if not filled:
+        return
+    results = replaced([*(out for _, _, out in loop.carries), *loop.outputs], filled)
+    loop.carries = [(x, inner, out) for (x, inner, _), out in zip(loop.carries, results, strict=False)]
+    loop.outputs = results[len(loop.carries) :]
+    loop.rows = [(x, inner) for x, inner in loop.rows if inner not in filled]
+    loop.fixed = [(x, inner) for x, inner in loop.fixed if inner not in filled]
+
+
+def _turn(loop: Loop) -> None:
     """Rows that are read backwards, most of them: the loop runs backwards instead."""
     backwards = [_is_reversal(x) for x, _ in loop.rows]
     if 2 * sum(backwards) <= len(backwards):
@@ -261,7 +283,7 @@ def _reversed(x: Node) -> Node:
     return taken(x, [(x.shape[0] - 1, x.shape[0], -1), *((0, n, 1) for n in x.shape[1:])], x)
 
 
-def _needed_carries(loop: _Loop, wanted: set[int], outputs: Sequence[Node]) -> list[int]:
+def _needed_carries(loop: Loop, wanted: set[int], outputs: Sequence[Node]) -> list[int]:
     """The carries that are asked for, or that these outputs or another needed carry depend on."""
     needed = set(wanted)
     while True:
@@ -280,7 +302,7 @@ class _Sum:
     term: Node
 
     @staticmethod
-    def of(loop: _Loop, part: int) -> _Sum | None:
+    def of(loop: Loop, part: int) -> _Sum | None:
         """The sum that this carry is, if what it adds is made of products and sums of what a step knows."""
         first, inner, out = loop.carries[part]
         if out.op.name != "add" or inner not in out.inputs or out.inputs[0] is out.inputs[1]:
@@ -295,7 +317,7 @@ class _Sum:
             return None
         return _Sum(first, term)
 
-    def leaves(self, loop: _Loop) -> list[Node]:
+    def leaves(self, loop: Loop) -> list[Node]:
         """What the steps have to hand out for it, beside the rows that they are given."""
         known = {inner for _, inner in (*loop.rows, *loop.fixed)}
         return [x for x in _leaves(self.term) if x not in known]
@@ -357,8 +379,4 @@ def lift_constants(graph: Graph) -> Graph:
 def _without_constants(body: Graph) -> tuple[Graph, list[Node]]:
     arrays = [x for x in body.nodes if x.op.name == "constant" and x.value.size > 1]
     fresh = {x: placeholder(x.shape, x.dtype).node for x in arrays}
-    made: dict[Node, Node] = {x: x for x in body.inputs} | fresh
-    for node in body.nodes:
-        if node not in made:
-            made[node] = _again(node, tuple(made[x] for x in node.inputs)) if node.inputs else node
-    return Graph.of([*body.inputs, *fresh.values()], [made[x] for x in body.outputs]), arrays
+    return Graph.of([*body.inputs, *fresh.values()], replaced(body.outputs, fresh)), arrays

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.compiler.stages import count
 from glassnet.core.dtype import DType, NDArray
 from glassnet.core.graph import Graph, Node
 from glassnet.core.op import Op
@@ -61,6 +62,7 @@ def apply_rules(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Graph:
             if better is not None and better is not node:
                 if (better.shape, better.dtype) != (node.shape, node.dtype):
                     raise UncompilableError(f"the rule {rule.__name__} changed {node!r} into {better!r}.")
+                count(node.op.name, better.op.name)
                 return settle(better)
         return node
 

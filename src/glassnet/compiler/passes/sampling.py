@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from glassnet.compiler.passes.rewrite import Rule, make, number
@@ -10,6 +12,7 @@ from glassnet.compiler.passes.vocabulary import COSINE_OF_TURNS, HIGH_WORD, SHUF
 from glassnet.core.dtype import FLOAT64, INT64
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape, size_of
+from glassnet.ops import special_values
 
 _WORD = np.dtype(np.uint32)
 _STEP = 2.0**-32  # between neighbouring numbers of 32 random bits
@@ -87,6 +90,17 @@ def _gumbel(node: Node) -> Node:
     return _shaped(node, as_dtype(u, node.dtype, node))
 
 
+def _truncated_normal(node: Node) -> Node:
+    # sqrt(2) erfinv(y), y in the middle of one of 2^32 equal parts between the error functions of the ends
+    low, high = node.attributes["low"], node.attributes["high"]
+    below, above = special_values.erf(np, np.array([low, high]) / math.sqrt(2))
+    share = _scaled(node, _flat_words(node, size_of(node.attributes["shape"])), _STEP * (above - below), 0.5)
+    y = make("add", share, number(below, FLOAT64), like=node)
+    z = _scaled(node, make("erfinv", y, like=node), math.sqrt(2))
+    held = make("clip", z, number(low, FLOAT64), number(high, FLOAT64), like=node)
+    return _shaped(node, as_dtype(held, node.dtype, node))
+
+
 def _integers(node: Node) -> Node:
     # low + floor(word (high - low) / 2^32)
     low, high = node.attributes["low"], node.attributes["high"]
@@ -105,6 +119,7 @@ SAMPLING_RULES: dict[str, tuple[Rule, ...]] = {
     "random_uniform": (_uniform,),
     "random_normal": (_normal,),
     "random_gumbel": (_gumbel,),
+    "random_truncated_normal": (_truncated_normal,),
     "random_integers": (_integers,),
     "random_permutation": (_permutation,),
 }

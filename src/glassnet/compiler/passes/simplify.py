@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.compiler.passes.rewrite import STACKS, Rule, apply_rules, known, make, number, uniform
-from glassnet.compiler.passes.slices import SLICE_RULES
+from glassnet.compiler.passes.slices import SLICE_RULES, sum_of_parts
+from glassnet.compiler.stages import count
 from glassnet.core.graph import Graph, Node
 from glassnet.core.trace import constant
 from glassnet.ops.matrix import split_spec
@@ -29,15 +30,10 @@ def merge_equal(graph: Graph) -> Graph:
     first: dict[Hashable, Node] = {}
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.op.name == "constant":
-            key: Hashable = ("constant", node.dtype, node.shape, node.value.tobytes())
+        key = key_of(node, inputs)
+        if key in first:
+            count("equal nodes merged")
         else:
-            key = (
-                node.op.name,
-                inputs,
-                tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())),
-            )
-        if key not in first:
             changed = inputs != node.inputs
             first[key] = (
                 Node(node.op, inputs, node.attributes, node.shape, node.dtype, node.value, node.source)
@@ -47,6 +43,15 @@ def merge_equal(graph: Graph) -> Graph:
         return first[key]
 
     return graph.map_nodes(rewrite)
+
+
+def key_of(node: Node, inputs: tuple[Node, ...]) -> Hashable:
+    """What two nodes share exactly where they compute the same of the same; an input equals itself alone."""
+    if node.op.name == "constant":
+        return ("constant", node.dtype, node.shape, node.value.tobytes())
+    if node.op.name == "input":
+        return node
+    return (node.op.name, inputs, tuple((name, _frozen(v)) for name, v in sorted(node.attributes.items())))
 
 
 def _frozen(value: Any) -> Hashable:
@@ -60,8 +65,9 @@ def fold(graph: Graph) -> Graph:
 
     def rewrite(node: Node, inputs: tuple[Node, ...]) -> Node:
         values = [known(x) for x in inputs]
-        foldable = node.op.name not in ("constant", "loop")  # a loop has several results
+        foldable = node.op.name not in ("constant", "loop", "images")  # which have several results
         if foldable and inputs and all(value is not None for value in values):
+            count("folded to a constant")
             with np.errstate(all="ignore"):  # log 0 is -inf here as in every engine
                 return constant(np.asarray(node.op.value(np, *values, **node.attributes), node.dtype))
         if inputs == node.inputs:
@@ -84,7 +90,7 @@ def _add(node: Node) -> Node | None:
         return _same(x, node)
     if y.op.name == "negative":  # x + (-y) -> x - y
         return make("subtract", x, y.inputs[0], like=node)
-    return None
+    return sum_of_parts(node)
 
 
 def _subtract(node: Node) -> Node | None:
@@ -104,7 +110,7 @@ def _multiply(node: Node) -> Node | None:
             return make("negative", other, like=node)
         if factor is not None and other.op.name == "multiply":  # a (b x) -> (a b) x
             inner = uniform(other.inputs[0])
-            if inner is not None:
+            if inner is not None and other.inputs[1].shape == node.shape:
                 return make("multiply", number(factor * inner, node.dtype), other.inputs[1], like=node)
         if other.op.name == "where" and other.shape == node.shape:
             condition, yes, no = other.inputs
@@ -225,7 +231,10 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys(
         (
             *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"),
-            *("maximum", "minimum"),
+            *("maximum", "minimum", "fmax", "fmin", "clip", "copysign", "heaviside"),
+            *("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor"),
+            *("floor_divide", "remainder", "fmod", "power", "hypot", "arctan2"),
+            *("logaddexp", "logaddexp2", "xlogy"),
         ),
         _ELEMENTWISE,
     ),

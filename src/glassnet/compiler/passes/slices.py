@@ -13,7 +13,7 @@ import numpy as np
 from glassnet.compiler.passes.rewrite import Rule, make
 from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Node
-from glassnet.core.shape import Shape
+from glassnet.core.shape import Shape, size_of
 from glassnet.core.trace import constant
 
 Part = tuple[int, int, int]  # first element, how many, step
@@ -87,7 +87,13 @@ def _getitem(node: Node) -> Node | None:
     parts = parts_of(node)
     if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts):
         return x  # x[:] -> x
-    rules = {"getitem": _of_getitem, "concatenate": _of_concatenate, "scatter": _of_scatter, "add": _of_sum}
+    rules = {
+        "getitem": _of_getitem,
+        "concatenate": _of_concatenate,
+        "scatter": _of_scatter,
+        "add": _of_sum,
+        "transpose": _of_transpose,
+    }
     rule = rules.get(x.op.name)
     return rule(node, x, parts) if rule else None
 
@@ -159,6 +165,62 @@ def _of_sum(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
     return make("add", *(taken(y, parts, node) for y in x.inputs), like=node)
 
 
+def sum_of_parts(node: Node) -> Node | None:
+    """scatter(x, a) + scatter(y, b) -> concatenate(x, y), a and b side by side and together all there is."""
+    pieces = _pieces(node, None)
+    if pieces is None or len(pieces[1]) < 2:
+        return None
+    axis, found = pieces
+    found.sort(key=lambda piece: piece[0])
+    end = 0
+    for start, x in found:
+        if start != end:
+            return None
+        end = start + x.shape[axis]
+    return (
+        make("concatenate", *(x for _, x in found), axis=axis, like=node) if end == node.shape[axis] else None
+    )
+
+
+def _pieces(node: Node, axis: int | None) -> tuple[int, list[tuple[int, Node]]] | None:
+    """What a sum of scatters writes, and where along their one axis; None where it is no such sum."""
+    if node.op.name == "add" and all(x.shape == node.shape for x in node.inputs):
+        first = _pieces(node.inputs[0], axis)
+        second = _pieces(node.inputs[1], first[0]) if first else None
+        return (first[0], first[1] + second[1]) if first and second else None
+    if node.op.name != "scatter":
+        return None
+    x = node.inputs[0]
+    cut = [i for i, (part, n) in enumerate(zip(parts_of(node), node.shape, strict=True)) if part != (0, n, 1)]
+    if len(cut) != 1 or axis not in (None, cut[0]) or parts_of(node)[cut[0]][2] != 1:
+        return None
+    return cut[0], [(parts_of(node)[cut[0]][0], x)]
+
+
+def _of_transpose(node: Node, x: Node, parts: Sequence[Part]) -> Node | None:
+    # transpose(x)[a] -> transpose(x[b]) where that is less to turn
+    if size_of(node.shape) == size_of(x.shape):
+        return None
+    axes = x.attributes["axes"]
+    inner = [parts[axes.index(axis)] for axis in range(len(axes))]
+    return make("transpose", taken(x.inputs[0], inner, node), axes=axes, like=node)
+
+
+def _transpose(node: Node) -> Node | None:
+    x, axes = node.inputs[0], node.attributes["axes"]
+    long = [axis for axis in axes if x.shape[axis] > 1]
+    if long == sorted(long):  # only axes of extent 1 move
+        return make("reshape", x, shape=node.shape, like=node)
+    if x.op.name == "transpose":  # transpose(transpose(x)) -> transpose(x)
+        first = x.attributes["axes"]
+        return make("transpose", x.inputs[0], axes=tuple(first[axis] for axis in axes), like=node)
+    if x.op.name == "scatter":  # transpose(scatter(x, a)) -> scatter(transpose(x), b)
+        parts = parts_of(x)
+        turned = make("transpose", x.inputs[0], axes=axes, like=node)
+        return make("scatter", turned, index=slices([parts[i] for i in axes]), shape=node.shape, like=node)
+    return None
+
+
 def _scatter(node: Node) -> Node | None:
     x = node.inputs[0]
     if node.shape == x.shape and all(start == 0 and step == 1 for start, _, step in parts_of(node)):
@@ -212,4 +274,5 @@ SLICE_RULES: dict[str, tuple[Rule, ...]] = {
     "getitem": (canonical_getitem, _getitem),
     "scatter": (canonical_scatter, _scatter),
     "concatenate": (_concatenate,),
+    "transpose": (_transpose,),
 }

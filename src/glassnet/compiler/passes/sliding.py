@@ -10,13 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glassnet.compiler.passes.rewrite import Rule, make, number
+from glassnet.compiler.passes.rewrite import Rule, apply_rules, make, number
 from glassnet.compiler.passes.slices import Part, slices, taken
 from glassnet.core.dtype import DType
-from glassnet.core.graph import Node
+from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import Shape
 from glassnet.core.trace import constant
 from glassnet.ops.windows import Sliding, sliding_of
+
+
+def slide(graph: Graph) -> Graph:
+    """The graph with windows that lie within their arrays."""
+    return apply_rules(graph, SLIDING_RULES)
 
 
 def _whole(shape: Shape) -> list[Part]:

@@ -5,6 +5,7 @@
     row      shape (n,), contiguous
     column   shape (..., 1) made one value a row; contiguous like a row
     scalar   shape ()
+    images   shape (batch, channels, ...), with the batch innermost (see `image_layout`)
 
 Reshapes that keep the lines, and those between rows, columns and scalars, are other names of the same memory
 (their `base`).
@@ -12,6 +13,11 @@ Reshapes that keep the lines, and those between rows, columns and scalars, are o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from glassnet.compiler.passes.elements import element_of
+from glassnet.compiler.passes.image_ops import TO_IMAGES, is_image_result
+from glassnet.compiler.passes.slices import parts_of
 from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
@@ -43,9 +49,10 @@ def lines_of(node: Node) -> tuple[int, int]:
 class Values:
     """Classifies the nodes of one graph; refuses what the compiler has no form for."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, padding: Mapping[str, int]) -> None:
+        self.graph, self.padding = graph, padding
         self.inputs = set(graph.inputs)
+        self.entrances = _entrances(graph)
         self._storage: dict[Node, str] = {}
         for node in (*graph.inputs, *graph.nodes):
             if 0 in node.shape:
@@ -61,7 +68,7 @@ class Values:
         }
 
     def storage(self, node: Node) -> str:
-        """ "matrix", "row", "column" or "scalar"."""
+        """ "matrix", "row", "column", "scalar" or "images"."""
         return self._storage[node]
 
     def space(self, node: Node) -> tuple[int, int]:
@@ -77,13 +84,37 @@ class Values:
         return node
 
     def is_view(self, node: Node) -> bool:
-        """True for the reshape that is another name of the memory of its operand."""
+        """True for what is another name of the memory of its operand: most reshapes, an input's entrance."""
+        if node.op is TO_IMAGES:
+            return node.inputs[0] in self.entrances
         if node.op.name != "reshape" or node in self.inputs:
             return False
         x = node.inputs[0]
         if self.is_contiguous(x):
             return len(node.shape) < 2 or node.shape[-1] in (1, size_of(node.shape))
         return len(node.shape) > 1 and node.shape[-1] == x.shape[-1]
+
+    def root(self, node: Node) -> Node:
+        """The value that some kernel computes, or that is given, whose memory this one is or is a part of."""
+        node = self.base(node)
+        return self.root(node.inputs[0]) if self.is_part(node) else node
+
+    def is_part(self, node: Node) -> bool:
+        """True for the slice that is read where it lies: rows, or columns with room for whole vectors."""
+        if node.op.name != "getitem" or node in self.inputs or len(node.shape) < 2 or node.shape[-1] == 1:
+            return False
+        x = node.inputs[0]
+        base = self.base(x)
+        if self._storage[x] != "matrix" or self._storage[base] != "matrix" or base.op.name == "constant":
+            return False
+        parts = parts_of(node)
+        start, width, _ = parts[-1]
+        whole = all(part[:2] == (0, n) for part, n in zip(parts[1:-1], x.shape[1:-1], strict=True))
+        if not whole or any(step != 1 for _, _, step in parts):
+            return False
+        vector = self.padding[element_of(node.dtype)]
+        room = -(-x.shape[-1] // vector) * vector
+        return start + -(-width // vector) * vector <= room
 
     def is_contiguous(self, node: Node) -> bool:
         """True where no padding lies between the elements."""
@@ -125,7 +156,9 @@ class Values:
 
     def is_computed(self, node: Node) -> bool:
         """True for what some kernel must compute: not inputs, constants or other names."""
-        return node not in self.inputs and node.op.name != "constant" and self.base(node) is node
+        if node in self.inputs or node.op.name == "constant" or self.is_part(node):
+            return False
+        return self.base(node) is node
 
     def is_stored(self, node: Node) -> bool:
         """True for what lies in memory: all but constants that are a plain number in elementwise ops."""
@@ -144,6 +177,8 @@ class Values:
         return list(found)
 
     def _classify(self, node: Node) -> str:
+        if node in self.entrances or node.op is TO_IMAGES or is_image_result(node):
+            return "images"
         if len(node.shape) < 2:
             return "row" if node.shape else "scalar"
         if node.shape[-1] > 1 or node in self.inputs or node.op.name in ("constant", "one_hot", "relay"):
@@ -159,3 +194,10 @@ class Values:
             return "matrix" if any(self._storage[x] == "matrix" for x in same) else "column"
         reduced = node.op.name == "sum" and node.attributes["axes"] == (1,)
         return "column" if node.op.name == "row_max" or (reduced and len(node.shape) == 2) else "matrix"
+
+
+def _entrances(graph: Graph) -> dict[Node, Node]:
+    """The inputs that are read as images alone, each with the one node that reads it."""
+    consumers = graph.consumers()
+    alone = {x: consumers[x][0] for x in graph.inputs if len(consumers[x]) == 1 and x not in graph.outputs}
+    return {x: node for x, node in alone.items() if node.op is TO_IMAGES}

@@ -18,7 +18,8 @@ VOCABULARY: dict[str, Op] = {}
 _REASON = Constant("it exists after differentiation only")
 
 
-def _op(name: str, value: Callable[..., Any], infer: Callable[..., Any]) -> Op:
+def compiler_op(name: str, value: Callable[..., Any], infer: Callable[..., Any]) -> Op:
+    """An op that no user has: it stands in the graph between two passes."""
     VOCABULARY[name] = Op(
         name,
         value=value,
@@ -36,12 +37,20 @@ def _same(x: Node) -> tuple[Shape, DType]:
 
 
 # The largest element along the last axis: what softmax and logsumexp shift by.
-ROW_MAX = _op(
+ROW_MAX = compiler_op(
     "row_max", lambda xp, x: xp.max(x, axis=-1, keepdims=True), lambda x: ((*x.shape[:-1], 1), x.dtype)
 )
 
 # The same array in memory of its own, row by row: what lies otherwise is copied.
-RELAY = _op("relay", lambda xp, x: x, _same)
+RELAY = compiler_op("relay", lambda xp, x: x, _same)
+
+
+def _rearranged_value(xp: Any, x: Any, *, inner: Shape, axes: tuple[int, ...], shape: Shape) -> Any:
+    return xp.reshape(xp.permute_dims(xp.reshape(x, inner), axes), shape)
+
+
+# Elements in another order: axes split into `inner`, these in the order `axes`, neighbours taken together.
+REARRANGED = compiler_op("rearranged", _rearranged_value, lambda x, *, inner, axes, shape: (shape, x.dtype))
 
 
 def _elementwise(name: str, value: Callable[..., Any]) -> Op:
@@ -69,7 +78,7 @@ def _shuffled_value(xp: Any, words: Any) -> Any:
 
 
 # The numbers 0 .. n-1 along the last axis, where position i has traded places with floor(u_i (i + 1)).
-SHUFFLED = _op("shuffled", _shuffled_value, lambda words: (words.shape, np.dtype(np.int64)))
+SHUFFLED = compiler_op("shuffled", _shuffled_value, lambda words: (words.shape, np.dtype(np.int64)))
 
 
 # -- loops
@@ -106,7 +115,9 @@ def _taken_infer(loop: Node, *, part: int, last: bool) -> tuple[Shape, DType]:
 # A body run again and again. Its value is several tables: for each carry the state before the first step and
 # after each, in the order of the steps; for each further output of the body a row beside each row that is
 # read. `reverse` takes the rows from the last to the first.
-LOOP = _op("loop", _loop_value, _loop_infer)
+LOOP = compiler_op("loop", _loop_value, _loop_infer)
 
 # One table of a loop; of a carry, with `last`, what it is in the end.
-TAKEN = _op("taken", lambda xp, loop, *, part, last: loop[part][-1] if last else loop[part], _taken_infer)
+TAKEN = compiler_op(
+    "taken", lambda xp, loop, *, part, last: loop[part][-1] if last else loop[part], _taken_infer
+)

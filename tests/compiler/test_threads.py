@@ -30,6 +30,17 @@ NETWORKS = {
         [gn.Conv2D(4, 3, activation="relu"), gn.MaxPool2D(2), gn.Flatten(), gn.Dense(3)],
         (8, 8, 2),
     ),
+    "convolved with margins": (
+        [
+            gn.Conv2D(5, 3, padding="same", activation="relu"),
+            gn.BatchNorm(),
+            gn.AveragePool2D(2),
+            gn.Conv2D(6, 3, strides=2, padding="same"),
+            gn.Flatten(),
+            gn.Dense(3),
+        ],
+        (8, 8, 2),
+    ),
     "recurrent": ([gn.LSTM(6), gn.Dense(3)], (5, 4)),
     "attentive": (
         [gn.Residual([gn.LayerNorm(), gn.MultiHeadAttention(2)]), gn.Flatten(), gn.Dense(3)],
@@ -233,3 +244,16 @@ def test_a_small_network_has_one_program_of_one_thread(training):
         runner = CompiledRunner(run.step, run.data, run.carried, 0.01, threads=threads)
         assert runner.threads == 1
     assert cores() >= 1
+
+
+@pytest.mark.usefixtures("_divided")
+def test_the_report_shows_what_threads_do_together():
+    net = gn.Network([gn.Dense(9, activation="tanh"), gn.Dense(3)], loss="cross_entropy")
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((16, 4)), rng.integers(0, 3, 16)
+    alone, together = (net.training_program(x, y, batch_size=8, threads=n).explain() for n in (1, 2))
+    assert "threads" not in [stage.name for stage in alone.stages]
+    loops = sum(" divided:" in line for line in together["threads"].text.splitlines())
+    assert loops > 0
+    assert together["threads"].change.startswith(f"{loops} loops divided, ")
+    assert " divided:" not in together["lower"].text

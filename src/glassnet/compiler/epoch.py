@@ -136,9 +136,8 @@ class EpochProgram:
         loops = b.finish(b.load(self.total, 0))
         step_work = work(loops.body)
         several = thread_count(threads, step_work) > 1
-        divided = divide(loops, lifetimes) if several else None
-        loops = divided.function if divided else loops
-        self.loops: Function = stage("forwarding", forward, loops, lifetimes)
+        divided = stage("threads", divide, loops, lifetimes) if several else None
+        self.loops: Function = stage("forwarding", forward, divided.function if divided else loops, lifetimes)
         constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
         self.memory = EpochMemory(
             arena_size,

@@ -13,8 +13,9 @@ from glassnet.compiler.epoch import EpochProgram, compile_epoch
 from glassnet.compiler.function import CompiledGraph, require_native
 from glassnet.compiler.jit import assembly, compile_text
 from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import Barrier, Builder
+from glassnet.compiler.loop_ir import Builder
 from glassnet.compiler.loop_language import (
+    Barrier,
     Buffer,
     Function,
     If,
@@ -25,6 +26,8 @@ from glassnet.compiler.loop_language import (
     Store,
     Value,
 )
+from glassnet.compiler.passes.divide import Divided
+from glassnet.compiler.passes.forward import walk
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
 from glassnet.compiler.passes.memory import size_in_bytes
@@ -51,7 +54,7 @@ def explain_graph(graph: Graph, cpu: CPU | None = None) -> ProgramReport:
 def explain_epoch(
     step: StepGraph, gathered_once: bool, cpu: CPU | None = None, threads: int | None = None
 ) -> ProgramReport:
-    """The report on the native epochs of a training step, as that many threads run them."""
+    """The report on the native epochs of a training step; `threads` as the run itself takes them."""
     threads = requested_threads(threads)
     form = f"{step.batch_size} {gathered_once}"
     return _explain(
@@ -118,9 +121,14 @@ def _described(made: Made, seen: Recording) -> tuple[str, str]:
             size, lifetimes = _memory(seen)
             return f"{size:,} bytes for {len(lifetimes)} buffers", _arena(lifetimes)
         case "lower":
-            after = next((later for later in seen.made if later.stage == "forwarding"), None)
+            after = next((later for later in seen.made if later.stage in ("threads", "forwarding")), None)
             loops = after.given[0] if after else None
             return (f"{_size(loops.body)} statements", _annotated(loops, seen)) if loops else ("", "")
+        case "threads":
+            divided: Divided | None = made.result
+            if divided is None:
+                return "nothing to do", ""
+            return _shared(divided), _annotated(divided.function, seen)
         case "forwarding":
             before, after = made.given[0], made.result
             if str(before) == str(after):
@@ -233,6 +241,14 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _size(body: Sequence[Statement]) -> int:
     return sum(1 + (_size(line.body) if isinstance(line, Loop | If) else 0) for line in body)
+
+
+def _shared(divided: Divided) -> str:
+    """What several threads do together, in a few words."""
+    statements = list(walk(divided.function.body))
+    loops = sum(isinstance(line, Loop) and line.divided for line in statements)
+    barriers = sum(isinstance(line, Barrier) for line in statements)
+    return f"{loops} loops divided, {barriers} barriers, {divided.private:,} bytes for each thread"
 
 
 def _annotated(loops: Function, seen: Recording) -> str:

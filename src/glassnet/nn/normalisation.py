@@ -73,10 +73,11 @@ class BatchNorm(Normalization):
 
         running <- momentum running + (1 - momentum) of the batch,
 
-    which start at 0 and 1. The running variance averages the same biased variance that normalises, as in
-    Keras; with `unbiased` it is that times n / (n - 1), of n values in the batch, as in the source and in
-    PyTorch (whose momentum is 1 - momentum). One example alone in training is
-    normalised over its own positions; a single vector becomes `shift`.
+    which start at 0 and 1. Momentum is 0.9 as in PyTorch (which writes 0.1): with Keras's 0.99 a run of a few
+    hundred steps is used with statistics that still remember their start. The running variance averages the
+    same biased variance that normalises, as in Keras; with `unbiased` it is that times n / (n - 1), of n
+    values in the batch, as in the source and in PyTorch. One example alone in training is normalised over its
+    own positions; a single vector becomes `shift`.
 
     Parameters: scale (channels,), shift (channels,). Statistics: mean (channels,), variance (channels,).
     Shapes: x (..., channels) -> (..., channels). Epsilon is 1e-5 as in PyTorch; Keras takes 1e-3.
@@ -94,7 +95,7 @@ class BatchNorm(Normalization):
     Source: Ioffe and Szegedy, ICML (2015), algorithms 1 and 2.
     """
 
-    momentum: float = 0.99
+    momentum: float = 0.9
     epsilon: float = 1e-5
     use_scale: bool = True
     use_shift: bool = True

@@ -55,7 +55,8 @@ def program_of(
     )
     steps = epochs * -(-count // size)
     step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
+    threads = _threads(threads)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, threads)
     explain = partial(explain_step, step.graph, data.key is None, threads)
     return TrainingProgram(made, step.carried, setting.first_epoch, reason, explain)
 
@@ -85,7 +86,8 @@ def streamed_program_of(
     data = TrainingData(first.columns(setting.composition.reduction), setting.shuffle)
     steps = None if batches is None else epochs * batches
     step = _step(setting, data, optimizer, size, steps, weighted=True)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, _threads(threads))
+    threads = _threads(threads)
+    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, threads)
     explain = partial(explain_step, step.graph, False, threads)
     return StreamedProgram(
         made, step.carried, source, columns, setting.shuffle, size, setting.first_epoch, reason, explain

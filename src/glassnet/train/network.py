@@ -219,10 +219,10 @@ class Network(NetworkState):
         A classifier of several yes-or-no outputs gives 0 or 1 for each, (rows, outputs).
 
         The first prediction of a single row, and of several, compiles a program for it: some hundredths of a
-        second, less from the object cache, and a tenth once a process to load the compiler. A
-        network of many layers interprets its first call of up to 64 rows. What the compiler does not take the
-        interpreter runs, and a FallbackWarning says so once. Rows predicted alone, together, compiled and
-        interpreted agree up to rounding.
+        second for dense networks, some tenths for others, less from the object cache, and a tenth once a
+        process to load the compiler. Equal calls give equal bits; rows predicted alone, together and by the
+        interpreter agree up to rounding. What the compiler does not take the interpreter runs, and a
+        FallbackWarning says so once.
 
         >>> net = gn.Network([gn.Dense(1)], loss="mean_squared_error", input_shape=2)
         >>> net.parameters = {"dense_1.weight": [[1.0, 2.0]], "dense_1.bias": [0.5]}

@@ -22,7 +22,6 @@ Model = tuple[Parameters, Parameters]  # parameters and statistics
 
 PIECE_ROWS = 64  # whole vectors on every CPU; more rows gain nothing, and all of them must fit the cache
 INTERPRETED_ROWS = 4096  # an interpreted piece: memory stays bounded
-LARGE_GRAPH = 64  # nodes; smaller ones compile in less than 0.1 s
 _ACROSS = {"batch_mean", "batch_size"}  # the ops whose value depends on the other rows
 _FORMS_KEPT = 16
 
@@ -31,10 +30,9 @@ class RowProgram:
     """`of_one(parameters, statistics, *example)` for rows: results of shape (rows, ...).
 
     Rows run in pieces of PIECE_ROWS, the last one filled up, a single row alone: two programs, each compiled
-    when it is first needed. A graph of more than LARGE_GRAPH nodes is interpreted the first time, unless
-    there are more rows than a piece has. Parameters are written when another model comes. Results that are
-    not finite are asked of the interpreter again, for native code neither raises nor warns. Calls from
-    several threads wait for each other.
+    when it is first needed, so that equal calls give equal bits. Parameters are written when another model
+    comes. Results that are not finite are asked of the interpreter again, for native code neither raises nor
+    warns. Calls from several threads wait for each other.
 
     Raises what the function says of one example, with the row, where an op does not take its values.
 
@@ -60,13 +58,12 @@ class RowProgram:
             if self._engine == "interpreter":
                 size = INTERPRETED_ROWS
             elif rows == 1:
-                return self._run(model, batch, 0, 1, once=True)
+                return self._run(model, batch, 0, 1)
             else:
                 size = PIECE_ROWS
-            starts = range(0, rows, size)
             parts = [
-                self._run(model, [column[i : i + size] for column in batch], i, size, once=len(starts) == 1)
-                for i in starts
+                self._run(model, [column[i : i + size] for column in batch], i, size)
+                for i in range(0, rows, size)
             ]
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
@@ -77,10 +74,8 @@ class RowProgram:
             self._engine = "interpreter"
         self._looked = True
 
-    def _run(
-        self, model: Model, batch: Sequence[NDArray], first: int, size: int, *, once: bool
-    ) -> list[NDArray]:
-        """The results of the rows from number `first` on; `once` says that the call has no others."""
+    def _run(self, model: Model, batch: Sequence[NDArray], first: int, size: int) -> list[NDArray]:
+        """The results of the rows from number `first` on."""
         rows = len(batch[0])
         if rows < size and self._engine != "interpreter":
             # Rows once more, and no zeros: what is valid once is valid again.
@@ -88,7 +83,7 @@ class RowProgram:
         form = tuple([(column.shape, column.dtype) for column in batch])
         piece = self._pieces.get(form) or self._trace(form, model, batch)
         try:
-            results = piece.run(model, batch, self._engine, may_wait=once)
+            results = piece.run(model, batch, self._engine)
         except (ShapeError, DTypeError):
             self._ask_each(model, batch, first)
             raise
@@ -120,15 +115,11 @@ class _Piece:
         self._graph = graph
         self._function: Function | None = None
         self._model: Model | None = None
-        self._waits = len(graph.nodes) > LARGE_GRAPH
         self.reason: str | None = None
 
-    def run(self, model: Model, batch: Sequence[NDArray], engine: str, *, may_wait: bool) -> list[NDArray]:
-        """The results; where it `may_wait`, a large graph is compiled at the next call only."""
+    def run(self, model: Model, batch: Sequence[NDArray], engine: str) -> list[NDArray]:
+        """The results."""
         if self._function is None:
-            if self._waits and may_wait:
-                self._waits = False
-                return self._interpret(model, batch)
             self._function, self.reason = function(self._graph, engine)
         if model is not self._model:
             self._function.bind(flatten(model)[0])

@@ -97,4 +97,4 @@ def lower_large_pool(group: Group, nest: Nest) -> Callable[[], None]:
     return lambda: over(b, nest.grid, window)
 
 
-_RESULTS = ("window_max", "window_place", "window_sum")
+_RESULTS: tuple[str, ...] = ("window_max", "window_place", "window_sum")

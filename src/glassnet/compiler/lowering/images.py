@@ -1,4 +1,4 @@
-"""Groups of images: a loop over the blocks of the batch, in it the nests, all on whole vectors of examples.
+"""Groups of images: where the values of a group lie, and what they are at a place of the present block.
 
 Sums over the batch gather in vectors, one lane an example of each block, until the last block is done; then
 their lanes are added. Where the batch does not fill its last block, that block's empty lanes are left out.
@@ -67,7 +67,7 @@ class Group:
         self.vector_bytes = self.lanes * BITS[self.element] // 8
         self.number: Position = 0  # of the present block
         self.valid: Operand | None = None  # the lanes of the present block that are examples
-        self.nests = plan_nests(self.body, self.cpu.registers)
+        self.nests = plan_nests(self.body, self.cpu.registers, self.blocks)
         self.places: dict[Node, Lanes] = {}
         self.plain: dict[Node, View] = {}
         self.results: dict[Node, Node] = {}  # a node of the body: the result that it is
@@ -111,19 +111,21 @@ class Group:
     def _place_inner(self) -> None:
         """Memory for one block of what only this group sees, and for its sums."""
         margins = margins_within(self.body)
+        late = {x for nest in self.nests if nest.late and nest.anchor for x in nest.anchor.inputs}
         for nest in self.nests:
             for node in (*nest.stores, *(total for total in nest.sums if total in self.images)):
                 if node not in self.places and node.op is not FROM_IMAGES:
                     name = f"{node.op.name}_{self.b.unique()}"
                     margin = margins.get(node, (0, 0, 0, 0))
-                    storage = image_storage(node, margin, self.b, name, self.lanes, blocks=1)
+                    blocks = None if node in late else 1
+                    storage = image_storage(node, margin, self.b, name, self.lanes, blocks)
                     self.places[node] = storage.image
-                    if storage.persistent or nest.spills:
+                    if storage.persistent:
                         self.block.persistent.add(storage.buffer)
             for node in nest.sums:
                 if node not in self.images:
                     self.totals[node] = self.block.scratch(self.element, node.shape[0] * self.lanes)
-            if nest.kind == "to_kernel" and nest.anchor:
+            if nest.kind == "to_kernel" and nest.anchor and not nest.late:
                 self.totals[nest.anchor] = self.block.scratch(
                     self.element, size_of(nest.anchor.shape) * self.lanes
                 )

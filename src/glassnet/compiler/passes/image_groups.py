@@ -50,6 +50,7 @@ class _Grouping:
         }
         self.stage = self._stages()
         self._sink()
+        self.asked = self._asked()
         self.replaced: dict[Node, Node] = {node: node for node in graph.inputs}
         self.matrices: dict[Node, Node] = {}  # images that an earlier group left as a matrix
 
@@ -74,6 +75,40 @@ class _Grouping:
                 continue
             if all(reader in self.grouped for reader in self.consumers[node]) and self.consumers[node]:
                 self.stage[node] = min(self.stage[reader] for reader in self.consumers[node])
+
+    def _is_made_again(self, x: Node) -> bool:
+        """Whether later groups compute an image again: a mask, or what is cheap and made of one other image.
+
+        Then only that other image is kept, which others ask for as well.
+        """
+        if x not in self.images or x.op is TO_IMAGES:
+            return False
+        if x.dtype.kind == "b" or x.op.name == "broadcast_to":
+            return True
+        readers = [reader for reader in self.consumers[x] if self.stage[reader] > self.stage[x]]
+        whole = {source for source in x.inputs if source in self.images and source.shape == x.shape}
+        if not is_cheap(x) or len(whole) != 1 or any(r.op.name in _CONVOLUTIONS for r in readers):
+            return False
+        source = whole.pop()
+        return len(self.consumers[source]) > 1 or self._is_made_again(source)
+
+    def _asked(self) -> set[Node]:
+        """What groups are asked for by later groups, by ordinary nodes and as outputs."""
+        asked = {node for node in self.outputs if node in self.grouped}
+
+        def ask(x: Node, stage: int) -> None:
+            if x not in self.grouped or self.stage[x] == stage:
+                return
+            if self._is_made_again(x):
+                for source in x.inputs:
+                    ask(source, stage)
+            elif x.op is not TO_IMAGES:
+                asked.add(x)
+
+        for node in self.graph.nodes:
+            for x in node.inputs:
+                ask(x, self.stage[node] if node in self.grouped else -1)
+        return asked
 
     # -- the graph anew
 
@@ -117,7 +152,7 @@ class _Grouping:
                 node.op, tuple(operands), node.attributes, node.shape, node.dtype, node.value, node.source
             )
         mine = set(members)
-        wanted = [node for node in members if self._is_wanted(node, mine)]
+        wanted = [node for node in members if node in self.asked and not self._is_matrix(node, mine)]
         body = Graph.of(
             given.values(), [inside[node] for node in wanted], [f"x{i}" for i in range(len(given))]
         )
@@ -129,13 +164,6 @@ class _Grouping:
                 self.matrices[node.inputs[0]] = result
                 if not self._deals(node, {node}):  # for those who cannot read it across
                     self.replaced[node] = make(RELAY, result, like=node)
-
-    def _is_wanted(self, node: Node, mine: set[Node]) -> bool:
-        """Whether the node is a result of its group."""
-        if node.op is TO_IMAGES or node.dtype.kind == "b":
-            return False
-        asked = node in self.outputs or any(reader not in mine for reader in self.consumers[node])
-        return asked and not self._is_matrix(node, mine)
 
     def _is_matrix(self, node: Node, mine: set[Node]) -> bool:
         """Whether an image is left as a matrix anyhow, which is as good for those who read it later."""
@@ -155,11 +183,11 @@ class _Grouping:
     def _operand(self, x: Node, inside: dict[Node, Node], given: dict[Node, Node]) -> Node:
         if x in inside:
             return inside[x]
-        if x.op.name == "constant" and uniform(x) is not None:
+        if uniform(x) is not None and not x.shape:
             return x
         if x.op is TO_IMAGES and x in self.images:
             return self._seen(x, inside, given)
-        if x.dtype.kind == "b" and x in self.images:  # a mask is made where it is wanted
+        if self._is_made_again(x):
             operands = [self._operand(source, inside, given) for source in x.inputs]
             inside[x] = Node(x.op, tuple(operands), x.attributes, x.shape, x.dtype, None, x.source)
             return inside[x]

@@ -1,4 +1,4 @@
-"""Where images lie: block by block of the batch; in a block by channel, row and column, the batch innermost.
+"""Where images lie: block by block of the batch, a block by channel, row and column, the batch innermost.
 
 Each place holds one vector, an example a lane. Around a plane lie as many zeros as the convolutions that read
 it reach beyond its edges; they are never written. A matrix (batch, features) that lies feature by feature is
@@ -13,9 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
-from glassnet.compiler.passes.elements import element_of
-from glassnet.compiler.passes.image_ops import FORWARD, IMAGES, RESULT, TO_IMAGES, TO_KERNEL, is_image_result
-from glassnet.compiler.passes.layout import Storage
+from glassnet.compiler.passes.image_ops import (
+    FORWARD,
+    IMAGES,
+    REPEAT,
+    RESULT,
+    TO_IMAGES,
+    TO_KERNEL,
+    UNPOOL,
+    is_image_result,
+)
+from glassnet.compiler.passes.layout import Storage, element_of
 from glassnet.compiler.passes.values import Values
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph, Node
@@ -65,11 +73,12 @@ class ImageStorage(Storage):
     margin: Margin = field(kw_only=True)
     axes: tuple[int, ...] = field(kw_only=True)
     whole: Shape = field(kw_only=True)  # the shape of that array
+    spills: bool = field(kw_only=True)  # whether there are places that are never written
 
     @property
     def persistent(self) -> bool:
-        """Whether the memory must not be lent to others: the zeros around its planes are written once."""
-        return any(self.margin)
+        """Whether the memory must not be lent: its zeros are written once, before the first call."""
+        return self.spills or any(self.margin)
 
     def write(self, flat: NDArray, array: NDArray) -> None:
         """Copies an array into the elements of the buffer."""
@@ -117,8 +126,29 @@ def image_storage(
     )
     shape = (batch, channels * rows * columns)
     return ImageStorage(
-        buffer, shape, lanes, image=image, batch=batch, lanes=lanes, margin=margin, axes=axes, whole=whole
+        buffer,
+        shape,
+        lanes,
+        image=image,
+        batch=batch,
+        lanes=lanes,
+        margin=margin,
+        axes=axes,
+        whole=whole,
+        spills=has_spills(node),
     )
+
+
+def has_spills(node: Node) -> bool:
+    """Whether some places of what goes back through a pool lie outside all windows."""
+    if node.op is RESULT:
+        node = node.inputs[0].attributes["body"].outputs[node.attributes["number"]]
+    if node.op is not UNPOOL and node.op is not REPEAT:
+        return False
+    rank = len(node.attributes["window"])
+    extents = node.inputs[0].shape[2:]
+    covered = tuple(n * w for n, w in zip(extents, node.attributes["window"], strict=True))
+    return covered != node.shape[len(node.shape) - rank :]
 
 
 def matrix_image(storage: Storage, shape: Shape, axes: Sequence[int], lanes: int) -> Lanes:

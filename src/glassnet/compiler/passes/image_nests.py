@@ -20,6 +20,7 @@ from glassnet.core.shape import size_of
 Grid = tuple[int, int, int]  # channels, rows, columns
 _POOLS = ("window_max", "window_place", "window_sum")
 _CONVOLUTIONS = ("convolution", "transposed_convolution")
+_MANY_SUMS = 4096  # vectors of sums that do not crowd the second cache
 _MOST_LOADS = 3  # of an elementwise value that is computed again by each of its readers
 
 
@@ -28,7 +29,8 @@ class Nest:
     """One nest of loops: `kind` is "map", "convolution", "to_input", "to_kernel" or "pool".
 
     `window` is the fine places (rows, columns) of a place of the grid. With `looped`, windows are large and
-    run through by loops. `spills` is where fine places lie outside all windows.
+    run through by loops. `spills` is where fine places lie outside all windows. What is `late` runs behind
+    the last block, with a loop over the blocks of its own.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Nest:
     window: tuple[int, int] | None = None
     looped: bool = False
     spills: bool = False
+    late: bool = False
     nodes: list[Node] = field(default_factory=list[Node])
     stores: list[Node] = field(default_factory=list[Node])
     sums: list[Node] = field(default_factory=list[Node])
@@ -53,14 +56,14 @@ class Nest:
         return self.window is not None and planes(node.shape) == self.fine
 
 
-def plan_nests(body: Graph, registers: int) -> list[Nest]:
-    """The nests of a group's body in order of execution."""
-    return _Planner(body, registers).run()
+def plan_nests(body: Graph, registers: int, blocks: int) -> list[Nest]:
+    """The nests of a group's body in order of execution, for so many blocks of the batch."""
+    return _Planner(body, registers, blocks).run()
 
 
 class _Planner:
-    def __init__(self, body: Graph, registers: int) -> None:
-        self.body = body
+    def __init__(self, body: Graph, registers: int, blocks: int) -> None:
+        self.body, self.blocks = body, blocks
         self.images = images_of(body)
         self.consumers = body.consumers()
         self.largest = 9 if registers >= 32 else 4  # taps of a window that is worked on in registers
@@ -75,11 +78,17 @@ class _Planner:
             elif node.op.name == "sum":
                 self._sum(node)
             elif node.op.name == "convolution":
-                self._open(Nest("to_kernel", planes(node.inputs[1].shape), node), node)
+                late = self._is_late(node)
+                self._open(Nest("to_kernel", planes(node.inputs[1].shape), node, late=late), node)
             elif node.op is FROM_IMAGES:
                 self._leave(node)
         self._find_stores()
         return self.nests
+
+    def _is_late(self, node: Node) -> bool:
+        """Whether the sums of a kernel's gradient, a vector each, are more than all that they are made of."""
+        made_of = self.blocks * sum(size_of(planes(x.shape)) for x in node.inputs)
+        return size_of(node.shape) > max(made_of, _MANY_SUMS)
 
     # -- where a node is computed
 
@@ -114,13 +123,17 @@ class _Planner:
         """Whether the node is computed wherever it is wanted, from what lies in memory."""
         if node.dtype.kind == "b":
             return True
-        readers = self.consumers[node]
-        in_memory = any(reader.op.name in _CONVOLUTIONS or reader.op is FROM_IMAGES for reader in readers)
+        in_memory = any(self._reads_memory(reader) for reader in self.consumers[node])
         if in_memory or node in self.body.outputs:
             return False
         if node.op.name == "broadcast_to":
             return True
         return is_cheap(node) and not any(self._homes(node)) and len(set(self._leaves(node))) <= _MOST_LOADS
+
+    def _reads_memory(self, reader: Node) -> bool:
+        """Whether an op takes its operand from memory alone."""
+        large = reader.op.name in _POOLS and size_of(_window(reader)) > self.largest
+        return large or reader.op.name in _CONVOLUTIONS or reader.op is FROM_IMAGES
 
     def _leaves(self, node: Node) -> Iterator[Node]:
         """The values that lie in memory or in a nest, of which the node is computed."""
@@ -146,7 +159,7 @@ class _Planner:
             return False  # which is known behind its loops only
         own = planes(node.shape)
         if nest.window is not None and own == nest.fine and not nest.spills:
-            return True
+            return nest.kind == "map"  # whose places are a few at a time
         return own == nest.grid and not nest.looped
 
     def _pool(self, node: Node) -> None:

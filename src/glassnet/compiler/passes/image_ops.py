@@ -146,7 +146,7 @@ def images_of(graph: Graph) -> set[Node]:
 
 
 def leaves_images(node: Node) -> bool:
-    """Whether an op takes images to an ordinary value: matrix, sum over the batch, gradient of a kernel."""
+    """Whether an op takes images to an ordinary value: a matrix, a sum over the batch, a gradient."""
     if node.op is FROM_IMAGES or node.op is IMAGES:
         return True
     if node.op.name == "sum":

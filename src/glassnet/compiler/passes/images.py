@@ -26,7 +26,7 @@ from glassnet.compiler.passes.image_ops import (
     WINDOW_PLACE,
     WINDOW_SUM,
 )
-from glassnet.compiler.passes.pools import name_pools, side_by_side
+from glassnet.compiler.passes.pools import behind_pool, name_pools, side_by_side
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
 from glassnet.core.graph import Graph, Node
 from glassnet.core.op import Op
@@ -216,8 +216,8 @@ class _Arranger:
         back = node.op.name == "transposed_convolution"
         space = attributes["space"] if back else x.shape[2:]
         windows = {**attributes, "extents": attributes.get("extents", x.shape[2:])}
-        fits = not w_labels and x_labels == out and self._is_batch(x, len(space))
-        if factor is None or not fits or not side_by_side(space, windows, w.shape):
+        fits = factor is not None and not w_labels and x_labels == out and self._is_batch(x, len(space))
+        if not fits or not side_by_side(space, windows, w.shape):
             return False
         if size_of(w.shape) == 1:
             image = self.image(x)
@@ -225,7 +225,7 @@ class _Arranger:
             image = make(REPEAT, self.image(x), window=w.shape, space=space, like=node)
         else:
             image = make(WINDOW_SUM, self.image(x), window=w.shape, extents=windows["extents"], like=node)
-        if factor != 1:
+        if factor is not None and factor != 1:
             image = make("multiply", number(factor, node.dtype), image, like=node)
         return self._put(node, image)
 
@@ -236,7 +236,7 @@ class _Arranger:
     def _max_pool(self, node: Node) -> bool:
         x, attributes = node.inputs[0], node.attributes
         window, extents = attributes["window"], attributes["extents"]
-        if not self._is_batch(x, len(window)) or not side_by_side(x.shape[2:], attributes):
+        if not self._is_batch(x, len(window)) or not side_by_side(x.shape[2:], attributes, window):
             return False
         return self._put(node, self._largest(self.image(x), window, extents, node))
 
@@ -301,7 +301,7 @@ class _Arranger:
         place = self.arranged[whole[0]]
         operands = [self._operand(x, place) for x in node.inputs]
         image = make(node.op, *operands, like=node, **node.attributes)
-        return self._put(node, self._after_pool(image), place.axes)
+        return self._put(node, behind_pool(image, self._once), place.axes)
 
     def _operand(self, x: Node, place: Arrangement) -> Node:
         """An operand of an elementwise op in the order of an image."""
@@ -382,47 +382,3 @@ class _Arranger:
         if node.attributes["keepdims"]:
             return reduced, place.axes
         return reduced, tuple(a for k, a in enumerate(place.axes) if k not in node.attributes["axes"])
-
-    # -- what is cheaper behind a pool
-
-    def _after_pool(self, image: Node) -> Node:
-        """f(unpool(y), x) -> unpool(f(y, window_max(x))) where x is what was pooled and f(0, x) is 0.
-
-        The slope of an activation is wanted at the largest of a window alone: so the map in front of the
-        pool need not be kept.
-        """
-        if image.op.name == "where" and uniform(image.inputs[2]) == 0:
-            slope, moved, rest = image.inputs[0], image.inputs[1], image.inputs[2:]
-        elif image.op.name == "multiply":
-            left, right = image.inputs
-            moved, slope = (left, right) if left.op is UNPOOL else (right, left)
-            rest = ()
-        else:
-            return image
-        if moved.op is not UNPOOL or moved.shape != image.shape:
-            return image
-        y, place = moved.inputs
-        x, windows = place.inputs[0], place.attributes
-        if not _is_function_of(slope, x):
-            return image
-        pooled = self._once(WINDOW_MAX, x, like=image, **windows)
-        behind = self._substituted(slope, x, pooled)
-        operands = (behind, y, *rest) if image.op.name == "where" else (y, behind)
-        changed = make(image.op, *operands, like=image)
-        return make(UNPOOL, changed, place, like=image, **moved.attributes)
-
-    def _substituted(self, node: Node, x: Node, pooled: Node) -> Node:
-        if node is x:
-            return pooled
-        if node.op.name == "constant":
-            return node
-        operands = [self._substituted(source, x, pooled) for source in node.inputs]
-        return self._once(node.op, *operands, like=node, **node.attributes)
-
-
-def _is_function_of(node: Node, x: Node) -> bool:
-    """Whether the node is made of x and numbers alone, element by element."""
-    if node is x or node.op.name == "constant":
-        return node is x or uniform(node) is not None
-    elementwise = node.op.broadcasts or node.op.name in _CONVERSIONS
-    return elementwise and all(_is_function_of(source, x) for source in node.inputs)

@@ -6,13 +6,13 @@ that tap and folds the taps together. Where windows lie side by side, that is `u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from glassnet.compiler.passes.image_ops import UNPOOL, WINDOW_PLACE
-from glassnet.compiler.passes.rewrite import apply_rules, known, make
+from glassnet.compiler.passes.image_ops import UNPOOL, WINDOW_MAX, WINDOW_PLACE
+from glassnet.compiler.passes.rewrite import apply_rules, known, make, uniform
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import Shape
 
@@ -22,14 +22,13 @@ def name_pools(graph: Graph) -> Graph:
     return apply_rules(graph, {"fold": (_fold,), "put_add": (_put_back,)})
 
 
-def side_by_side(space: Shape, attributes: Mapping[str, Any], window: Shape | None = None) -> bool:
+def side_by_side(space: Shape, attributes: Mapping[str, Any], window: Shape) -> bool:
     """Whether windows lie side by side from the first element of the space on, all inside."""
-    taps: Shape = tuple(attributes["window"] if window is None else window)
     return (
-        tuple(attributes["stride"]) == taps
+        tuple(attributes["stride"]) == tuple(window)
         and all(d == 1 for d in attributes["dilation"])
         and all(low == 0 for low in attributes["low"])
-        and all(p * w <= n for p, w, n in zip(attributes["extents"], taps, space, strict=True))
+        and all(p * w <= n for p, w, n in zip(attributes["extents"], window, space, strict=True))
     )
 
 
@@ -38,7 +37,7 @@ def _fold(node: Node) -> Node | None:
     put = _within(node.inputs[0])
     attributes = dict(node.attributes)
     space = attributes.pop("space")
-    if put.op.name != "put_add" or not side_by_side(space, attributes):
+    if put.op.name != "put_add" or not side_by_side(space, attributes, attributes["window"]):
         return None
     largest = _argmax(put)
     if largest is None:
@@ -78,7 +77,7 @@ def _unpool(x: Node, y: Node, window: Shape, space: Shape) -> Node:
 
 
 def _argmax(put: Node) -> Node | None:
-    """The argmax over the last axis that a `put_add` writes to, if it writes to all places before it."""
+    """The argmax over the last axis that a `put_add` writes to, if it fills every place in front of it."""
     _, *leading, last = put.inputs
     for axis, index in enumerate(leading):
         value, extent = known(index), put.attributes["shape"][axis]
@@ -98,3 +97,46 @@ def _within(node: Node) -> Node:
 def _reshaped(node: Node, shape: Shape) -> Node:
     node = _within(node) if _within(node).shape == shape else node
     return node if node.shape == shape else make("reshape", node, shape=shape, like=node)
+
+
+def behind_pool(image: Node, made: Callable[..., Node]) -> Node:
+    """f(unpool(y), x) -> unpool(f(y, window_max(x))) where x is what was pooled and f(0, x) is 0.
+
+    The slope of an activation is wanted at the largest of a window alone: so the map in front of the pool
+    need not be kept. `made(op, *inputs, like=..., **attributes)` gives a node that is shared with its equals.
+    """
+    if image.op.name == "where" and uniform(image.inputs[2]) == 0:
+        slope, moved, rest = image.inputs[0], image.inputs[1], image.inputs[2:]
+    elif image.op.name == "multiply":
+        left, right = image.inputs
+        moved, slope = (left, right) if left.op is UNPOOL else (right, left)
+        rest = ()
+    else:
+        return image
+    if moved.op is not UNPOOL or moved.shape != image.shape:
+        return image
+    y, place = moved.inputs
+    x = place.inputs[0]
+    if not _is_function_of(slope, x):
+        return image
+    pooled = made(WINDOW_MAX, x, like=image, **place.attributes)
+    behind = _substituted(slope, x, pooled, made)
+    operands = (behind, y, *rest) if image.op.name == "where" else (y, behind)
+    return make(UNPOOL, make(image.op, *operands, like=image), place, like=image, **moved.attributes)
+
+
+def _substituted(node: Node, x: Node, pooled: Node, made: Callable[..., Node]) -> Node:
+    if node is x:
+        return pooled
+    if node.op.name == "constant":
+        return node
+    operands = [_substituted(source, x, pooled, made) for source in node.inputs]
+    return made(node.op, *operands, like=node, **node.attributes)
+
+
+def _is_function_of(node: Node, x: Node) -> bool:
+    """Whether the node is made of x and numbers alone, element by element."""
+    if node is x or node.op.name == "constant":
+        return node is x or uniform(node) is not None
+    elementwise = node.op.broadcasts or node.op.name in ("cast", "convert")
+    return elementwise and all(_is_function_of(source, x) for source in node.inputs)

@@ -191,6 +191,8 @@ def plan_prepared(
 
     Inputs that are `given` a storage keep it, and outputs that are `placed` (by number) are computed there.
     """
+    # NOTE not in a loop's body: what its steps share is copied once, so copies would be counted too often
+    free = given is None
     given, placed = given or {}, placed or {}
     while True:
         values = Values(graph, padding)
@@ -207,7 +209,9 @@ def plan_prepared(
     plain = [graph.inputs[i] for i in fixed]
     images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
     placed_already = {**given, **outputs, **images}
-    layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
+    layout = stage(
+        "layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already, free=free
+    )
     return Plan(graph, values, layout, padding)
 
 

@@ -259,8 +259,8 @@ class Orientation:
         return False
 
     def is_free(self, node: Node) -> bool:
-        """Whether the class of this representative may be turned."""
-        return node not in self._bound
+        """Whether the class of this representative may be turned; what fills no vector is left alone."""
+        return node not in self._bound and max(lines_of(node)) >= self.lanes[element_of(node.dtype)]
 
     def classes(self, kernel: Kernel) -> list[Node]:
         """The classes that a kernel's time depends on."""

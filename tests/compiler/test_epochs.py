@@ -199,8 +199,8 @@ def test_every_example_of_a_run_has_a_number_of_its_own(batch_size):
     # An example's number is taken for its class, whose z is a tenth of it: the loss tells the mean number.
     x, z = np.ones((10, 1)), 0.1 * np.arange(64.0)
 
-    def loss(parameters, statistics, columns, weight, numbers):
-        each = vmap(lambda x, number: cross_entropy(parameters["w"] @ x, number))(columns[0], numbers)
+    def loss(parameters, statistics, columns, weight, key):
+        each = vmap(lambda x, number: cross_entropy(parameters["w"] @ x, number))(columns[0], key.step)
         return (each.sum() / 10.0 if weight is None else (each * weight).sum() / weight.sum()), statistics
 
     weighted, shuffle = 10 % batch_size != 0, Key(0) if batch_size < 10 else None

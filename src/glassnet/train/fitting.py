@@ -116,4 +116,5 @@ def _step(
         total_steps,
         weighted,
         setting.composition.constraint,
+        setting.seed,
     )

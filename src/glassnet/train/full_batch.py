@@ -11,6 +11,7 @@ import numpy as np
 
 import glassnet.numpy as gnp
 from glassnet.core.dtype import INT32, NDArray
+from glassnet.core.random import Key
 from glassnet.core.step import TrainingData
 from glassnet.core.trace import placeholder
 from glassnet.core.tree import flatten
@@ -94,7 +95,7 @@ def _refuse_what_changes(setting: Setting, rows: Rows, method: FullBatchMethod[A
         )
     loss, columns = setting.loss(), rows.columns(setting.composition.reduction)
     drawn, _ = trace(
-        lambda numbers: loss(parameters, statistics, columns, None, numbers)[0],
+        lambda numbers: loss(parameters, statistics, columns, None, Key(0).at(numbers))[0],
         placeholder((len(rows.x),), INT32),
     )
     if depends_on(drawn, 0):

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import INT32, DType, NDArray
+from glassnet.core.dtype import INT32, INT64, DType, NDArray
 from glassnet.core.graph import Graph, ancestors
+from glassnet.core.random import Key
 from glassnet.core.step import StepGraph
 from glassnet.core.trace import placeholder
 from glassnet.core.tree import Structure, flatten, unflatten
@@ -21,13 +22,17 @@ from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
-# (parameters, statistics, columns, weight, numbers) -> loss of the batch, new statistics
-BatchLoss = Callable[[Any, Parameters, Sequence[Any], Any, Any], tuple[Any, Parameters]]
+# (parameters, statistics, columns, weight, key) -> loss of the batch, new statistics; the key has a step for
+# each example, whose random numbers it gives; without a key nothing may be drawn
+BatchLoss = Callable[[Any, Parameters, Sequence[Any], Any, Key | None], tuple[Any, Parameters]]
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What the arrays that a run carries from step to step are: (parameters, optimiser state, statistics)."""
+    """What the arrays that a run carries from step to step are: (parameters, optimiser state, statistics).
+
+    Behind these, where the step draws random numbers, comes the seed, which stays the same.
+    """
 
     structure: Structure
     count: int
@@ -35,7 +40,7 @@ class Carried:
 
     def model(self, arrays: Sequence[NDArray]) -> tuple[Any, Parameters]:
         """The parameters to predict with, and the statistics."""
-        parameters, state, statistics = unflatten(self.structure, list(arrays))
+        parameters, state, statistics = unflatten(self.structure, list(arrays[: self.count]))
         return self.evaluated(parameters, state), statistics
 
 
@@ -64,23 +69,32 @@ def build_step(
     total_steps: int | None,
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
+    seed: int = 0,
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
-    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows.
+    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows. `seed`
+    is that of the run's random numbers: no part of the graph, so one program serves all seeds.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
 
     def step(
-        carried: list[Any], columns: list[Any], weight: Any, numbers: Any, count: Any, learning_rate: Any
+        carried: list[Any],
+        seed: Any,
+        columns: list[Any],
+        weight: Any,
+        numbers: Any,
+        count: Any,
+        learning_rate: Any,
     ) -> Any:
         current, state, old = unflatten(structure, carried)
         kept: list[Parameters] = []
+        key = Key(seed).at(numbers)
 
         def both(moving: Any) -> tuple[Any, Any]:
-            evaluate = value_and_grad(lambda p: loss(p, old, columns, weight, numbers), has_aux=True)
+            evaluate = value_and_grad(lambda p: loss(p, old, columns, weight, key), has_aux=True)
             (value, new), gradients = evaluate(moving)
             kept.append(new)
             return value, gradients
@@ -90,13 +104,15 @@ def build_step(
             current = constrain(current)
         rows = float(batch_size) if weight is None else weight.sum()
         # A rule that looks at the loss more than once keeps the statistics of its first look.
-        return value * rows, *flatten((current, state, kept[0]))[0]
+        return value * rows, *flatten((current, state, kept[0]))[0], seed
 
-    names = [f"carried_{i}" for i in range(len(leaves))] + [f"data_{i}" for i in range(len(columns))]
+    names = [f"carried_{i}" for i in range(len(leaves))] + ["seed"]
+    names += [f"data_{i}" for i in range(len(columns))]
     names += [*(["weight"] if weighted else []), "numbers", "step", "learning_rate"]
     graph, _ = trace(
         step,
         carried,
+        placeholder((), INT64),
         [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns],
         placeholder((batch_size,), dtype) if weighted else None,
         placeholder((batch_size,), INT32),
@@ -105,8 +121,10 @@ def build_step(
         names=names,
     )
     numbered = depends_on(graph, -3)
-    if not numbered:
-        graph = _without(graph, len(graph.inputs) - 3)
+    if numbered:
+        carried.append(np.array(np.uint64(seed).astype(INT64)))
+    else:
+        graph = _without_chance(graph, len(leaves))
     rate = optimizer.learning_rate
     schedule = None
     if isinstance(rate, Schedule):
@@ -116,7 +134,7 @@ def build_step(
     assert not callable(rate)  # a function has become a schedule
     step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule)
     return TrainingStep(
-        step_graph, carried, Carried(structure, len(carried), optimizer.evaluated), float(rate)
+        step_graph, carried, Carried(structure, len(leaves), optimizer.evaluated), float(rate)
     )
 
 
@@ -145,9 +163,7 @@ def depends_on(graph: Graph, position: int) -> bool:
     return graph.inputs[position] in set(ancestors(graph.outputs))
 
 
-def _without(graph: Graph, position: int) -> Graph:
-    """The graph without an input that nothing depends on."""
-    inputs = [x for i, x in enumerate(graph.inputs) if i != position]
-    return Graph.of(
-        inputs, graph.outputs, [name for i, name in enumerate(graph.input_names) if i != position]
-    )
+def _without_chance(graph: Graph, seed: int) -> Graph:
+    """The graph of a step that draws no random numbers, without the numbers and the seed at that position."""
+    kept = [i for i in range(len(graph.inputs)) if i not in (seed, len(graph.inputs) - 3)]
+    return Graph.of([graph.inputs[i] for i in kept], graph.outputs[:-1], [graph.input_names[i] for i in kept])

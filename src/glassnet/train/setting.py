@@ -33,13 +33,13 @@ class Setting:
 
     def loss(self) -> BatchLoss:
         """The loss of a batch in training."""
-        key = Key(self.seed).fold(CHANCE)
 
         def loss(
-            parameters: Any, statistics: Parameters, columns: Any, weight: Any, numbers: Any
+            parameters: Any, statistics: Parameters, columns: Any, weight: Any, key: Key | None
         ) -> tuple[Any, Parameters]:
             x, target, *importance = columns
-            each, kept = self.composition.divergences(parameters, statistics, x, target, weight, key, numbers)
+            chance = None if key is None else key.fold(CHANCE)
+            each, kept = self.composition.divergences(parameters, statistics, x, target, weight, chance)
             return self.composition.batch_loss(each, parameters, weight, *importance), kept
 
         return loss

@@ -134,8 +134,8 @@ def test_one_program_serves_every_seed(
     assert [program.from_cache for program in programs] == [False, True]
     for seed, program in zip((3, 2**64 - 1), programs, strict=True):
         net = classifier(gn.nn.Dropout(0.5), seed=seed)
-        net.fit(rows, LABELS, epochs=2, batch_size=None, **ENGINE)
-        assert program.run_epochs(2) == pytest.approx(net.history.loss[-1], rel=1e-12)
+        history = net.fit(rows, LABELS, epochs=2, batch_size=None, **ENGINE)
+        assert program.run_epochs(2) == pytest.approx(history.loss[-1], rel=1e-12)
 
 
 def losses(net: gn.Network, rows: np.ndarray, *epochs: int) -> list[float]:

@@ -20,22 +20,10 @@ from glassnet.optim import Adam
 from glassnet.transforms.tracing import trace
 from tests.compiler.aarch64 import ARM, MISSING, ArmMachine, installed
 from tests.compiler.test_lowering import SPECIAL, all_of, applications
+from tests.compiler.test_threads import NETWORKS
 
 emulated = pytest.mark.skipif(bool(MISSING), reason=f"runs Arm programs with {' and '.join(MISSING)}")
 X = np.random.default_rng(0).standard_normal((20, 30)).astype(np.float32)
-
-NETWORKS = {
-    "dense with dropout": ([gn.Dense(19, activation="tanh"), gn.Dropout(0.3), gn.Dense(3)], (18,)),
-    "convolved": (
-        [gn.Conv2D(4, 3, activation="relu"), gn.MaxPool2D(2), gn.BatchNorm(), gn.Flatten(), gn.Dense(3)],
-        (8, 8, 2),
-    ),
-    "recurrent": ([gn.LSTM(6), gn.Dense(3)], (5, 4)),
-    "attentive": (
-        [gn.Residual([gn.LayerNorm(), gn.MultiHeadAttention(2)]), gn.Flatten(), gn.Dense(3)],
-        (6, 8),
-    ),
-}
 
 
 @pytest.fixture

@@ -355,7 +355,7 @@ class CompiledRunner:
 
     @property
     def threads(self) -> int:
-        """How many threads make a step together."""
+        """How many threads make a step together, or fewer while other programs want the cores."""
         return self._team.size if self._team else 1
 
     @property
@@ -413,7 +413,7 @@ class CompiledRunner:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
             return self._total(arrays, own, [*numbers, *member.share])
 
-        return self._team.run(part)
+        return self._team.run(part, count)
 
     def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
         addresses = [array.ctypes.data for array in arrays]

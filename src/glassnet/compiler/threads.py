@@ -14,6 +14,7 @@ from weakref import finalize
 import numpy as np
 
 from glassnet.compiler.barrier import barrier_memory, expect
+from glassnet.compiler.cores import cores
 from glassnet.compiler.pace import Pace
 from glassnet.errors import ConfigurationError
 
@@ -48,13 +49,6 @@ def thread_count(requested: int | None, work: int) -> int:
     (1, 3)
     """
     return requested or max(1, min(cores(), work // _WORK_OF_A_THREAD))
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +13,7 @@ from glassnet.compiler.pace import Pace
 from glassnet.compiler.passes import divide
 from glassnet.optim import Adam
 
-Machine = Callable[[int], tuple[float, float]]  # threads -> seconds of a step; their processor time in it
+Machine = Callable[[int], tuple[float, float]]  # threads -> milliseconds of a step; processor time in it
 
 
 def quiet(threads: int) -> tuple[float, float]:
@@ -23,12 +22,12 @@ def quiet(threads: int) -> tuple[float, float]:
 
 def taken(threads: int) -> tuple[float, float]:
     """Two cores that others want too: two threads are seldom on at the same time."""
-    return (2.0, 1.0) if threads == 1 else (5.0, 2.0)
+    return (2.0, 1.0) if threads == 1 else (50.0, 2.0)
 
 
 def one_taken(threads: int) -> tuple[float, float]:
     """One core of sixteen has somebody else's work: all threads wait for the one there."""
-    return (1 / threads, 1.0) if threads < 16 else (2 / 16, 1.0)
+    return (1 / threads, 1.0) if threads < 16 else (3 / 16, 1.0)
 
 
 def mostly_alone(threads: int) -> tuple[float, float]:
@@ -36,36 +35,47 @@ def mostly_alone(threads: int) -> tuple[float, float]:
     return 0.6 + 0.4 / threads, 1.0
 
 
-def run(pace: Pace, machine: Machine, calls: int, steps: int = 10) -> Counter[int]:
-    """Calls by as many threads as the pace says; how often each number made them."""
-    made: Counter[int] = Counter()
-    for _ in range(calls):
-        made[pace.threads] += 1
-        seconds, held = machine(pace.threads)
-        pace.note(steps, steps * seconds, steps * held)
-    return made
+def mean_step(pace: Pace, machine: Machine, seconds: float) -> float:
+    """Milliseconds a step when calls are made for so long as the pace says."""
+    steps, spent = 0, 0.0
+    while spent < seconds:
+        calls = pace.steps
+        each, held = machine(pace.threads)
+        pace.note(calls, calls * each / 1000, calls * held / 1000)
+        steps += calls
+        spent += calls * each / 1000
+    return 1000 * spent / steps
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 16])
 def test_a_quiet_machine_has_all_threads_always(most):
-    assert run(Pace(most), quiet, 100) == {most: 100}
+    pace = Pace(most)
+    assert mean_step(pace, quiet, 10) == pytest.approx(1 / most)
+    assert pace.threads == most
 
 
 @pytest.mark.parametrize(
     ("machine", "most", "best"),
-    [(taken, 2, 1), (one_taken, 16, 8), (mostly_alone, 4, 4), (mostly_alone, 2, 2)],
+    [
+        (taken, 2, 2.0),
+        (taken, 4, 2.0),
+        (one_taken, 16, 1 / 8),
+        (mostly_alone, 4, 0.7),
+        (mostly_alone, 2, 0.8),
+    ],
 )
-def test_the_best_number_makes_nearly_all_steps(machine, most, best):
-    made = run(Pace(most), machine, 1000)
-    assert made[best] > 970
+def test_a_step_takes_little_longer_than_by_the_best_number(machine, most, best):
+    pace = Pace(most)
+    assert mean_step(pace, machine, 60) <= 1.06 * best
 
 
 def test_a_core_that_is_free_again_is_used_again():
     pace = Pace(4)
-    run(pace, lambda threads: (2.0, 1.0) if threads == 1 else (5.0, 2.0), 300)
+    mean_step(pace, taken, 60)
     assert pace.threads == 1
-    run(pace, quiet, 150)
+    mean_step(pace, quiet, 30)
     assert pace.threads == 4
+    assert mean_step(pace, quiet, 10) == pytest.approx(1 / 4)
 
 
 def test_one_hundred_short_calls_are_judged_like_a_long_one():
@@ -84,10 +94,11 @@ def test_a_team_may_change_its_number_between_calls(monkeypatch):
         """A pace that is never the same twice."""
 
         def __init__(self, most: int) -> None:
-            self.threads, self._most = most, most
+            self.threads, self.steps, self._most = most, 1, most
 
         def note(self, steps: int, seconds: float, held: float) -> None:
-            assert steps == 4
+            assert 1 <= steps <= self.steps
+            self.steps = self.steps % 3 + 1
             assert seconds > 0
             assert held >= 0
             self.threads = self.threads % self._most + 1
@@ -99,6 +110,6 @@ def test_a_team_may_change_its_number_between_calls(monkeypatch):
     found = []
     for count in (1, 4):
         program = net.training_program(x, y, 8, Adam(0.01), "compiled", threads=count)
-        losses = [program.run_epochs(1) for _ in range(6)]
+        losses = [program.run_epochs(count) for count in (1, 3, 2)]
         found.append((losses, [array.tobytes() for array in program.parameters]))
     assert found[0] == found[1]

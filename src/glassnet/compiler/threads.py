@@ -68,7 +68,7 @@ class Team:
 
     def __init__(self, size: int, private: int) -> None:
         self.size = size
-        self._pace = Pace(size)
+        self.pace = Pace(size)
         self._meeting = barrier_memory(size)
         self._apart = -(-private // 64) * 64 + 64  # a line of the cache between two threads
         self._private = np.zeros(self._apart * size + 64, np.uint8)
@@ -81,7 +81,7 @@ class Team:
         Ctrl-C is raised when all are back: native code is not left halfway.
         """
         self._assemble()
-        members = self._members(self._pace.threads)
+        members = self._members(self.pace.threads)
         call = _Call(function, len(members))
         try:
             for member, inbox in zip(members, self._inboxes, strict=False):
@@ -90,7 +90,7 @@ class Team:
         except BaseException:
             call.off()
             raise
-        self._pace.note(steps, call.seconds, call.held)
+        self.pace.note(steps, call.seconds, call.held)
         return call.results[members[0]]
 
     def _members(self, size: int) -> list[Member]:

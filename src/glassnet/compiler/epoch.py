@@ -62,6 +62,7 @@ class _Arguments:
     first_step: Value
     end_step: Value
     shuffles: Value  # 1 where the call begins an epoch, else 0
+    sums_anew: Value  # 0 where the call before was a part of the same sum of losses, else 1
     first_epoch: Value
     epochs: Value
     first_number: Value
@@ -152,8 +153,8 @@ class EpochProgram:
         def pointer(name: str, element: str) -> Buffer:
             return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
 
-        names = ("rows", "steps", "first_step", "end_step", "shuffles", "first_epoch", "epochs")
-        names += ("first_number", "rate_stride", "stream", "key0", "key1")
+        names = ("rows", "steps", "first_step", "end_step", "shuffles", "sums_anew", "first_epoch")
+        names += ("epochs", "first_number", "rate_stride", "stream", "key0", "key1")
         arguments = _Arguments(
             [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
             pointer("order", "i32"),
@@ -171,7 +172,7 @@ class EpochProgram:
 
         def epoch(e: Position) -> None:
             number = b.iadd(arguments.first_epoch, b.value_of(e))
-            b.store(self.total, 0, b.zero(F64))
+            b.loop(0, arguments.sums_anew, 1, lambda _: b.store(self.total, 0, b.zero(F64)))
             if self._once:
                 self._set_rate(b, arguments, b.value_of(e))
                 step(0, number)
@@ -199,7 +200,6 @@ class EpochProgram:
             b.store(self.total, 0, total)
             while_finite(total)
 
-        b.store(self.total, 0, b.zero(F64))
         b.loop(0, arguments.epochs, 1, epoch)
         return lifetimes
 
@@ -297,7 +297,7 @@ def compile_epoch(
     memory = EpochMemory.from_json(content[8:end])
     several = memory.private is not None
     pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
-    numbers = [ctypes.c_int64] * (12 + several * 2)
+    numbers = [ctypes.c_int64] * (13 + several * 2)
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), memory
 
@@ -355,7 +355,7 @@ class CompiledRunner:
 
     @property
     def threads(self) -> int:
-        """How many threads make a step together."""
+        """How many threads make a step together, or fewer while other programs want the cores."""
         return self._team.size if self._team else 1
 
     @property
@@ -386,7 +386,28 @@ class CompiledRunner:
         return self._call(epoch, 1, first, end) / seen, seen
 
     def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
-        """The native call; the sum of the losses of the last epoch's rows."""
+        """The native call, or several where there are threads; the losses of the last epoch's rows, summed.
+
+        A team may change its number between short calls, which sum up losses in the order of a long one.
+        """
+        if self._team is None:
+            return self._piece(first_epoch, epochs, first_step, end_step, True)
+        width, end_epoch = end_step - first_step, first_epoch + epochs
+        epoch, step, total = first_epoch, first_step, 0.0
+        while epoch < end_epoch and math.isfinite(total):
+            steps = self._team.pace.steps
+            if step == first_step and steps >= width:
+                whole = min(steps // width, end_epoch - epoch)
+                total = self._piece(epoch, whole, first_step, end_step, True)
+                epoch += whole
+            else:
+                end = min(step + steps, end_step)
+                total = self._piece(epoch, 1, step, end, step == first_step)
+                epoch, step = (epoch, end) if end < end_step else (epoch + 1, first_step)
+        return total
+
+    def _piece(self, first_epoch: int, epochs: int, first_step: int, end_step: int, sums_anew: bool) -> float:
+        """One native call."""
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
@@ -399,6 +420,7 @@ class CompiledRunner:
             first_step,
             end_step,
             int(first_step == 0),
+            int(sums_anew),
             first_epoch,
             epochs,
             data.first_number,
@@ -413,7 +435,7 @@ class CompiledRunner:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
             return self._total(arrays, own, [*numbers, *member.share])
 
-        return self._team.run(part)
+        return self._team.run(part, count)
 
     def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
         addresses = [array.ctypes.data for array in arrays]

@@ -32,6 +32,7 @@ from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
 from glassnet.compiler.passes.sliding import slide
+from glassnet.compiler.passes.turn import turn
 from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
@@ -164,7 +165,7 @@ def _tidied(graph: Graph) -> Graph:
 
 def _flattened(graph: Graph) -> Graph:
     graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
-    graph = stage("simplify", simplify, stage("flatten", flatten, graph))
+    graph = stage("simplify", simplify, stage("flatten", flatten, stage("turn", turn, graph)))
     return stage("rearrange", rearrange, graph)
 
 

@@ -24,6 +24,7 @@ from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
+from glassnet.compiler.passes.join import join
 from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
@@ -31,6 +32,7 @@ from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.sink import sink
 from glassnet.compiler.passes.sliding import slide
 from glassnet.compiler.passes.turn import turn
 from glassnet.compiler.passes.types import agree
@@ -160,13 +162,14 @@ def _tidied(graph: Graph) -> Graph:
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)
         graph = stage("recall", recall, stage("simplify", simplify, graph))
+        graph = stage("sink", sink, stage("turn", turn, stage("simplify", simplify, graph)))
     return stage("simplify", simplify, graph)
 
 
 def _flattened(graph: Graph) -> Graph:
     graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
     graph = stage("simplify", simplify, stage("flatten", flatten, stage("turn", turn, graph)))
-    return stage("rearrange", rearrange, graph)
+    return stage("rearrange", rearrange, stage("join", join, graph))
 
 
 def plan_graph(

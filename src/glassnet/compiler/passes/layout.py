@@ -12,7 +12,7 @@ Lanes beyond the end of a line hold whatever arithmetic leaves there. Nothing re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
 from glassnet.compiler.passes.elements import element_of
@@ -20,6 +20,7 @@ from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.image_ops import IMAGES, matrices_across
 from glassnet.compiler.passes.slices import parts_of
 from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
+from glassnet.compiler.passes.vocabulary import PRODUCTS
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
 from glassnet.ops.matrix import split_spec
@@ -72,6 +73,12 @@ class Product:
     extents: tuple[int, int, int]  # u, v, k
     transposed: bool  # (u, v) is (column, row) of the result
     batch: int = 1
+    rest: tuple[Product, ...] = ()  # which are added to it
+
+    @property
+    def summands(self) -> tuple[Product, ...]:
+        """The products that are added up."""
+        return (self, *self.rest)
 
 
 @dataclass
@@ -256,21 +263,28 @@ class _Classes:
                 assert kernel.anchor is not None  # contractions have one
                 if (self.find(kernel.anchor) in with_inputs) is own:
                     self._settle(kernel.anchor, transposed=False)
-                    product = self._product(kernel)
-                    self._settle(product.b, transposed=not product.b_by_rows)
+                    for product in self._product(kernel.anchor).summands:
+                        self._settle(product.b, transposed=not product.b_by_rows)
         flipped: dict[Node, None] = {}
         for kernel in contractions:
-            layout.products[kernel] = product = self._product(kernel)
-            if self.is_transposed(product.b) is product.b_by_rows:
-                flipped[product.b] = None
+            assert kernel.anchor is not None  # contractions have one
+            layout.products[kernel] = self._product(kernel.anchor)
+            for product in layout.products[kernel].summands:
+                if self.is_transposed(product.b) is product.b_by_rows:
+                    flipped[product.b] = None
         return list(flipped)
 
-    def _product(self, kernel: Kernel) -> Product:
-        node = kernel.anchor
-        assert node is not None  # contractions have one
-        x, y = node.inputs
-        x_labels, y_labels, out = split_spec(node.attributes["spec"])
-        turned = self.is_transposed(node)
+    def _product(self, node: Node) -> Product:
+        if node.op is not PRODUCTS:
+            return self._summand(*node.inputs, node.attributes["spec"], self.is_transposed(node))
+        first, *rest = (
+            self._summand(*node.inputs[2 * k : 2 * k + 2], spec, self.is_transposed(node))
+            for k, spec in enumerate(node.attributes["specs"])
+        )
+        return replace(first, rest=tuple(rest))
+
+    def _summand(self, x: Node, y: Node, spec: str, turned: bool) -> Product:
+        x_labels, y_labels, out = split_spec(spec)
         *stack, u, v = (*out[:-2], out[-1], out[-2]) if turned else out
         k = next(label for label in x_labels if label in y_labels and label not in out)
         if v in x_labels:
@@ -294,9 +308,9 @@ def _with_copies(kernels: Sequence[Kernel], layout: Layout) -> list[Kernel]:
     made: set[Node] = set()
     for kernel in kernels:
         product = layout.products.get(kernel)
-        if product and product.b in layout.copies and product.b not in made:
-            made.add(product.b)
-            rows, columns = layout.storages[product.b].shape
-            result.append(Kernel("copy", (rows, columns), product.b, [], set(), (product.b,), ()))
+        for b in [each.b for each in product.summands] if product else []:
+            if b in layout.copies and b not in made:
+                made.add(b)
+                result.append(Kernel("copy", layout.storages[b].shape, b, [], set(), (b,), ()))
         result.append(kernel)
     return result

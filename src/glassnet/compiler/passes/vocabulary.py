@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -84,8 +86,8 @@ SHUFFLED = compiler_op("shuffled", _shuffled_value, lambda words: (words.shape, 
 
 def _products_value(xp: Any, *operands: Any, specs: tuple[str, ...]) -> Any:
     pairs = zip(operands[::2], operands[1::2], strict=True)
-    first, *others = (
-        OPS["contract"].value(xp, *pair, spec=spec) for pair, spec in zip(pairs, specs, strict=True)
+    return reduce(
+        add, (OPS["contract"].value(xp, *pair, spec=spec) for pair, spec in zip(pairs, specs, strict=True))
     )
 
 

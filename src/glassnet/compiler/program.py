@@ -28,6 +28,7 @@ from glassnet.compiler.passes.join import join
 from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.pieces import plan_pieces
 from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
@@ -88,7 +89,8 @@ class Plan:
             known = set(b.buffers)
             self.lower_kernel(b, kernel, cpu)
             for node in (*kernel.reads, *kernel.writes):
-                touch(self.layout.storages[node].buffer, number)
+                for storage in self.layout.places(node):
+                    touch(storage.buffer, number)
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
             for buffer in b.buffers:
@@ -133,7 +135,7 @@ class Plan:
             plan = plan_prepared(
                 body, b, cpu, self.padding, overwrites=overwrites, given=given, placed=placed
             )
-            made = {plan.values.base(node) for node in plan.graph.outputs}
+            made = {plan.values.base(node) for node in plan.graph.outputs} | plan.layout.within_others
             return BodyPlan(
                 plan.kernels, made, plan.values.root, lambda kernel: plan.lower_kernel(b, kernel, cpu)
             )
@@ -211,7 +213,10 @@ def plan_prepared(
     plain = [graph.inputs[i] for i in fixed]
     images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
     placed_already = {**given, **outputs, **images}
+    pieces = plan_pieces(kernels, values, b, padding, placed_already, same_memory)
+    placed_already |= pieces.storages
     layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
+    layout.others, layout.written = pieces.others, pieces.written
     return Plan(graph, values, layout, padding)
 
 

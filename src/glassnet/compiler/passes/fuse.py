@@ -232,7 +232,7 @@ class _Fusion:
     # -- maps that follow one another
 
     def merge(self) -> None:
-        """Takes each map into the first later map that reads it in the same places, if it may wait so long."""
+        """Takes each map into the first later map that reads it in the same places, if it may wait."""
         maps = [kernel for kernel in self.kernels if kernel.kind == "rows" and not kernel.per_row]
         for kernel in maps:
             made = set(kernel.nodes)

@@ -89,6 +89,17 @@ class Layout:
     copies: dict[Node, Storage] = field(default_factory=dict[Node, Storage])
     products: dict[Kernel, Product] = field(default_factory=dict[Kernel, Product])
     kernels: list[Kernel] = field(default_factory=list[Kernel])
+    others: dict[Node, list[Storage]] = field(default_factory=dict[Node, list[Storage]])
+    written: dict[Node, set[int]] = field(default_factory=dict[Node, set[int]])  # operands that are in place
+
+    def places(self, node: Node) -> list[Storage]:
+        """All places where a value is written: its storage, and those in wholes that it is a piece of."""
+        return [self.storages[node], *self.others.get(node, ())]
+
+    @property
+    def within_others(self) -> set[Node]:
+        """The values that are written into others."""
+        return {*self.others, *(node for node, storage in self.storages.items() if storage.within)}
 
 
 def plan_layout(
@@ -276,14 +287,15 @@ class _Classes:
 
     def _product(self, node: Node) -> Product:
         if node.op is not PRODUCTS:
-            return self._summand(*node.inputs, node.attributes["spec"], self.is_transposed(node))
+            return self._summand(node.inputs, node.attributes["spec"], self.is_transposed(node))
         first, *rest = (
-            self._summand(*node.inputs[2 * k : 2 * k + 2], spec, self.is_transposed(node))
+            self._summand(node.inputs[2 * k : 2 * k + 2], spec, self.is_transposed(node))
             for k, spec in enumerate(node.attributes["specs"])
         )
         return replace(first, rest=tuple(rest))
 
-    def _summand(self, x: Node, y: Node, spec: str, turned: bool) -> Product:
+    def _summand(self, operands: Sequence[Node], spec: str, turned: bool) -> Product:
+        x, y = operands
         x_labels, y_labels, out = split_spec(spec)
         *stack, u, v = (*out[:-2], out[-1], out[-2]) if turned else out
         k = next(label for label in x_labels if label in y_labels and label not in out)

@@ -1,7 +1,7 @@
 """Pieces: what is laid side by side with others is written into its place in the whole as it is made.
 
 A value that is computed element by element, or as a product, is stored from registers, so a second place
-costs a store and no copy. Its place in the first whole is its own storage; in further wholes it is written too.
+costs a store and no copy. Its place in the first whole is its own storage; in others it is written too.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
+from glassnet.compiler.passes.factor import factor
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.image_groups import group_images
@@ -160,6 +161,7 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _tidied(graph: Graph) -> Graph:
+    graph = stage("simplify", simplify, stage("factor", factor, graph))
     if any(node.op is LOOP for node in graph.nodes):
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)

@@ -199,6 +199,8 @@ def plan_prepared(
 
     Inputs that are `given` a storage keep it, and outputs that are `placed` (by number) are computed there.
     """
+    # NOTE not in a loop's body: what its steps share is copied once, so copies would be counted too often
+    free = given is None
     given, placed = given or {}, placed or {}
     while True:
         values = Values(graph, padding)
@@ -217,7 +219,9 @@ def plan_prepared(
     placed_already = {**given, **outputs, **images}
     pieces = plan_pieces(kernels, values, b, padding, placed_already, same_memory)
     placed_already |= pieces.storages
-    layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
+    layout = stage(
+        "layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already, free=free
+    )
     layout.others, layout.written = pieces.others, pieces.written
     return Plan(graph, values, layout, padding)
 

@@ -16,7 +16,8 @@ from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, Product, Storage
+from glassnet.compiler.passes.layout import Layout, Storage
+from glassnet.compiler.passes.orientation import Product
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Node
 
@@ -141,15 +142,23 @@ class _Contraction:
         if self.anchor in self.kernel.writes or readers[0].inputs[0] is readers[0].inputs[1]:
             return None
         x, y = readers[0].inputs
-        with_i, with_j = self.evaluator.varies(y if x is self.anchor else x)
-        across = with_j if self.transposed else with_i
-        return readers[0] if not across else None
+        # NOTE sums that start at a matrix have its rounding errors: a sum over many steps would gather them
+        return readers[0] if not all(self.evaluator.varies(y if x is self.anchor else x)) else None
 
-    def _bias(self, u: Position, v: Position) -> Operand:
+    def _start(self, u: Position, height: int, v: Position, width: int) -> list[Operand]:
+        """What the sums of a tile start at: the bias or zero."""
         if self.biased is None:
-            return self.b.zero(self.vector)
+            return [self.b.zero(self.vector)] * (height * width)
         x, y = self.biased.inputs
-        return self.evaluator.value(y if x is self.anchor else x, self._place(u, v, {}, {}))
+        bias = y if x is self.anchor else x
+        across: list[Memory] = [{} for _ in range(width)]
+        sums: list[Operand] = []
+        for r in range(height):
+            line: Memory = {}
+            for c in range(width):
+                place = self._place(u + r, v + c * self.lanes, line, across[c])
+                sums.append(self.evaluator.value(bias, place))
+        return sums
 
     def _place(self, u: Position, v: Position, line: Memory, across: Memory) -> Place:
         if self.transposed:
@@ -204,7 +213,7 @@ class _Contraction:
 
     def _sums(self, u: Position, height: int, v: Position, width: int) -> Sequence[Operand]:
         """The tile's sums, over the k of one product after the other."""
-        sums: Sequence[Operand] = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
+        sums: Sequence[Operand] = self._start(u, height, v, width)
         for summand in self.summands:
             sums = self._go_on(summand, [u + r for r in range(height)], v, width, sums)
         return sums

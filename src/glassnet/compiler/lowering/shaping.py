@@ -149,10 +149,12 @@ def _relay(block: Block, node: Node) -> None:
 
 def _concatenate(block: Block, node: Node) -> None:
     axis, start, target = node.attributes["axis"], 0, block.view(node)
-    for x in node.inputs:
+    in_place = block.layout.written.get(node, set())
+    for number, x in enumerate(node.inputs):
         parts = [(0, extent, 1) for extent in node.shape]
         parts[axis] = (start, x.shape[axis], 1)
-        copy(block.b, block.view(x), target.part(parts), block.lanes(node))
+        if number not in in_place:
+            copy(block.b, block.view(x), target.part(parts), block.lanes(node))
         start += x.shape[axis]
 
 

@@ -371,7 +371,7 @@ class Builder:
             raise VerificationError(
                 f"transpose of {n} rows of {rows[0].type}: expected n rows of 2 to n lanes, both 2^k."
             )
-        columns = list(rows)
+        columns: list[Operand] = list(rows)
         while len(columns) > m:
             joined = range(2 * columns[0].type.lanes)
             columns = [

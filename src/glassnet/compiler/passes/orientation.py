@@ -11,6 +11,7 @@ are turned where that makes the step shorter by an estimate of its cycles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,9 @@ _SUM_ACROSS_LANES = 16.0
 _COPY_IN_CACHE = 0.2  # an element of a transposed copy
 _COPY_BEYOND = 0.75
 _FIRST_CACHE = 8192  # elements of a matrix and its copy that stay in the first cache
-_WORTHWHILE = 0.98  # of the cost before: what saves less is left as it is
+_TRAFFIC = ((2**18, 0.0), (2**22, 0.12), (math.inf, 0.8))  # cycles to read one of so many elements
+_PANEL = 2  # vectors of a product's columns that are made for all its lines before the next ones
+_WORTHWHILE = 0.999  # of the cost before: what saves less is left as it is
 
 
 @dataclass
@@ -285,9 +288,7 @@ class Orientation:
         for kernel in kernels:
             if kernel.kind == "contraction":
                 product = self._product(kernel)
-                u, v, _ = product.extents
-                depth = sum(x.extents[2] for x in product.summands)
-                total += product.batch * u * self._vectors(v, product.b) * (depth / 2 + _work(kernel))
+                total += self._cost_of_product(product, _work(kernel))
                 copies.update(dict.fromkeys(self._copied(product)))
             else:
                 total += self._cost_of_rows(kernel)
@@ -295,6 +296,13 @@ class Orientation:
             rows, columns = lines_of(node)
             total += rows * columns * (_COPY_IN_CACHE if rows * columns < _FIRST_CACHE else _COPY_BEYOND)
         return total
+
+    def _cost_of_product(self, product: Product, work: float) -> float:
+        u, v, _ = product.extents
+        vectors, depths = self._vectors(v, product.b), [summand.extents[2] for summand in product.summands]
+        # The right operand is read once, the left one again for every panel.
+        traffic = sum(_reading(k * v) + _reading(u * k) * -(-vectors // _PANEL) for k in depths)
+        return product.batch * (u * vectors * (sum(depths) / 2 + work) + traffic)
 
     def _cost_of_rows(self, kernel: Kernel) -> float:
         members = self._matrices(kernel)
@@ -312,6 +320,11 @@ class Orientation:
 
     def _vectors(self, extent: int, node: Node) -> int:
         return -(-extent // self.lanes[element_of(node.dtype)])
+
+
+def _reading(elements: int) -> float:
+    """Cycles to read a matrix that does not stay in the cache next to the core."""
+    return elements * next(cycles for most, cycles in _TRAFFIC if elements <= most)
 
 
 def _met_outside(values: Values, same_memory: Mapping[Node, Node]) -> set[Node]:

@@ -137,8 +137,14 @@ def draw(sweeps: list[Sweep], path: Path) -> None:
     mpl.use("svg")
     from matplotlib import pyplot
 
-    plain = {"svg.hashsalt": "glassnet", "svg.fonttype": "none", "font.size": 9.0, "legend.frameon": False}
-    with pyplot.rc_context({**plain, "axes.spines.top": False, "axes.spines.right": False}):
+    style: Any = {
+        "svg.hashsalt": "glassnet",
+        "svg.fonttype": "none",
+        "font.size": 9.0,
+        "legend.frameon": False,
+    }
+    style |= {"axes.spines.top": False, "axes.spines.right": False}
+    with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(6.0, 4.2), layout="constrained")
         styles = zip(sweeps, ("o-", "s--", "^-."), ("black", "#b03010", "#2060a0"), strict=True)
         for sweep, style, color in styles:

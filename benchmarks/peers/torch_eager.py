@@ -85,7 +85,7 @@ class Functions(Modules):
     def __init__(self, case: Case, X: np.ndarray, y: np.ndarray) -> None:
         super().__init__(case, X, y, fused=True)
         assert case.dense is not None
-        self.activation = {"relu": self.torch.relu, "tanh": self.torch.tanh}[case.dense[0].activation]
+        self.activation = getattr(self.torch, case.dense[0].activation or "relu")
         self.hidden = list(zip(self.parameters[:-2:2], self.parameters[1:-2:2], strict=True))
 
     def evaluate(self, X: Any, y: Any) -> Any:

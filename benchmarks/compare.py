@@ -16,17 +16,27 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from cases import CASES
+from cases import CASES, Case
 from growth import measure_growth
 from measure import Comparison, compare, cpu_name
 from peers import PEERS
 from rich.console import Console
 from starts import measure_starts
-from tables import show_machine, show_processes, show_starts, show_steps
+from tables import digits, show_machine, show_processes, show_starts, show_steps
 from whole_process import whole_processes
 
 PARTS = ("steps", "cores", "processes", "starts", "growth")
 FEW = 5  # rounds of whole processes and of starts, at most
+
+
+def measured(
+    case: Case, peers: list[str], rounds: int, console: Console, all_cores: bool = False
+) -> Comparison:
+    """Measure one case and print what came out at once: the tables follow when all cases are done."""
+    comparison = compare(case, peers, rounds, console, all_cores)
+    figures = ", ".join(f"{r.peer} {digits(r.best)}" for r in comparison.results if r.best is not None)
+    console.print(f"[dim]{case.title}: {figures or 'nothing measured'}[/]", highlight=False)
+    return comparison
 
 
 def report(comparisons: list[Comparison]) -> dict[str, Any]:
@@ -85,12 +95,12 @@ def main() -> None:
     chosen = [CASES[name] for name in options.cases]
     comparisons: list[Comparison] = []
     if "steps" in options.only:
-        on_one = [compare(case, peers, rounds, console) for case in chosen]
+        on_one = [measured(case, peers, rounds, console) for case in chosen]
         show_steps(on_one, peers, console)
         comparisons += on_one
     if "cores" in options.only:
         largest = [case for case in chosen if case.asked_on_all]
-        on_all = [compare(case, peers, rounds, console, all_cores=True) for case in largest]
+        on_all = [measured(case, peers, rounds, console, all_cores=True) for case in largest]
         show_steps(on_all, peers, console)
         comparisons += on_all
     if "processes" in options.only:

@@ -179,3 +179,19 @@ def test_a_case_is_compiled_and_then_loaded(benchmark_module) -> None:
     assert each.cold > 0
     assert each.cached > 0
     assert (each.asked, replace(each, case=cases["dense-1024"]).asked) == (0.3, None)
+
+
+def test_jax_takes_the_steps_of_numpy_by_hand(benchmark_module) -> None:
+    pytest.importorskip("jax")
+    pytest.importorskip("optax")
+    case = replace(benchmark_module("cases").CASES["xor"], epochs_per_call=50)
+    X, y = benchmark_module("samples").samples(case)
+    theirs = benchmark_module("peers.jax_scan").Scan(case, X, y)
+    ours = benchmark_module("peers.numpy_by_hand").ByHand(case, X, y)
+    for weight, (kernel, bias) in zip(ours.weights, theirs.carry[0], strict=True):
+        weight[:-1], weight[-1] = kernel, bias
+    ours.run(1)
+    theirs.run(1)
+    assert theirs.loss() == pytest.approx(ours.loss(), rel=1e-4)
+    for weight, (kernel, bias) in zip(ours.weights, theirs.carry[0], strict=True):
+        np.testing.assert_allclose(weight, np.vstack([kernel, bias]), atol=1e-5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.compiler import epoch, function
+from glassnet.compiler import barrier, epoch, function
 from glassnet.compiler._llvm_binding import binding
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU
@@ -20,19 +21,29 @@ from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.jit import NativeFunction
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import Function
+from glassnet.compiler.pace import Pace
+from glassnet.compiler.threads import Member
 
 ARM = CPU("cortex-a72", frozenset({"neon"}), 128, 32, "aarch64")
 LINKER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 MISSING = [tool for tool in (LINKER, EMULATOR) if shutil.which(tool) is None]
 
-# A call as the driver reads it: the program's number, the number of arguments, and each of these: a size and
-# so many bytes, or -1 and a number. It writes the result and then all bytes as the program left them.
+# What differs from thread to thread, in place of an argument: memory of its own, the barrier, its share.
+PRIVATE, MEETING, START, END = range(-(2**62), -(2**62) + 4)
+
+# A call as the driver reads it: the program's number, how many threads run it, the bytes that each has for
+# itself, the number of arguments, and each of these: a size and so many bytes, or -1 and a number. It writes
+# the result and then all bytes as the program left them.
 DRIVER = """
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 typedef uint64_t u;
-typedef double Program(u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u);
+typedef double Program(u, u, u, u, u, u, u, u, u, u, u, u, u, u,
+                       u, u, u, u, u, u, u, u, u, u, u, u, u, u);
 PROTOTYPES
 static Program *const programs[] = {NAMES};
 
@@ -48,25 +59,74 @@ static u control(void) {
     return setting;
 }
 
-int main(void) {
-    int64_t program = number(), count = number(), sizes[24];
-    u a[24] = {0}, before = control();
-    for (int i = 0; i < count; i++) {
-        if ((sizes[i] = number()) < 0) { a[i] = number(); continue; }
-        void *memory = aligned_alloc(64, (sizes[i] + 127) / 64 * 64);
-        if (fread(memory, 1, sizes[i], stdin) != (size_t)sizes[i]) exit(3);
-        a[i] = (u)memory;
-    }
-    double result = programs[program](
+struct member { Program *program; u a[28]; double result; };
+
+static void *run(void *argument) {
+    struct member *m = argument;
+    u *a = m->a, before = control();
+    m->result = m->program(
         a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
-        a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23]);
+        a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23],
+        a[24], a[25], a[26], a[27]);
     if (control() != before) exit(4);
-    fwrite(&result, 8, 1, stdout);
+    return 0;
+}
+
+static void *memory(int64_t size) { return aligned_alloc(64, (size + 127) / 64 * 64); }
+
+static u *barrier(int64_t threads) {
+    u *words = memory(8 * WORDS);
+    u calls[] = {(u)pthread_mutex_lock, (u)pthread_mutex_unlock, (u)pthread_cond_wait,
+                 (u)pthread_cond_broadcast, (u)sched_yield};
+    memset(words, 0, 8 * WORDS);
+    memcpy(words + CALLS, calls, sizeof calls);
+    words[THREADS] = threads;
+    pthread_mutex_init((pthread_mutex_t *)(words + LOCK), 0);
+    pthread_cond_init((pthread_cond_t *)(words + CONDITION), 0);
+    return words;
+}
+
+int main(void) {
+    int64_t program = number(), threads = number(), own = number(), count = number(), sizes[28];
+    struct member first = {programs[program]}, members[8];
+    pthread_t running[8];
+    u *meeting = barrier(threads);
+    if (threads > 8 || count > 28) exit(6);
+    for (int i = 0; i < count; i++) {
+        if ((sizes[i] = number()) < 0) { first.a[i] = number(); continue; }
+        first.a[i] = (u)memory(sizes[i]);
+        if (fread((void *)first.a[i], 1, sizes[i], stdin) != (size_t)sizes[i]) exit(3);
+    }
+    for (int t = 0; t < threads; t++) {
+        u private = (u)memory(own);
+        members[t] = first;
+        for (int i = 0; i < count; i++) {
+            u *a = members[t].a + i;
+            if ((int64_t)*a == PRIVATE) *a = private;
+            if ((int64_t)*a == MEETING) *a = (u)meeting;
+            if ((int64_t)*a == START) *a = ((u)t << 32) / threads;
+            if ((int64_t)*a == END) *a = ((u)(t + 1) << 32) / threads;
+        }
+        if (pthread_create(running + t, 0, run, members + t)) exit(5);
+    }
+    for (int t = 0; t < threads; t++) pthread_join(running[t], 0);
+    fwrite(&members[0].result, 8, 1, stdout);
     for (int i = 0; i < count; i++)
-        if (sizes[i] >= 0) fwrite((void *)a[i], 1, sizes[i], stdout);
+        if (sizes[i] >= 0) fwrite((void *)first.a[i], 1, sizes[i], stdout);
     return 0;
 }
 """
+_DEFINITIONS = {
+    "WORDS": barrier.WORDS,
+    "CALLS": barrier._CALLS,
+    "THREADS": barrier._THREADS,
+    "LOCK": barrier._LOCK,
+    "CONDITION": barrier._CONDITION,
+    "PRIVATE": PRIVATE,
+    "MEETING": MEETING,
+    "START": START,
+    "END": END,
+}
 
 
 def _target_machine() -> Any:
@@ -91,7 +151,8 @@ class ArmMachine:
         self._target = _target_machine()
         self._objects: list[Path] = []
         self._linked = 0
-        self.calls = 0
+        self.calls: list[int] = []  # how many threads made each
+        self.threads, self.private = 1, 0  # of the next call
         self._memory: dict[int, np.ndarray] = {}
 
     def program(self, text: str, name: str) -> NativeFunction:
@@ -111,9 +172,9 @@ class ArmMachine:
         self._memory[memory.ctypes.data] = memory
 
     def _call(self, number: int, *arguments: int) -> float:
-        self.calls += 1
+        self.calls.append(self.threads)
         given = [self._memory.get(argument) for argument in arguments]
-        request = [struct.pack("<qq", number, len(arguments))]
+        request = [struct.pack("<qqqq", number, self.threads, self.private, len(arguments))]
         for argument, memory in zip(arguments, given, strict=True):
             if memory is None:
                 request.append(struct.pack("<qq", -1, argument))
@@ -138,7 +199,9 @@ class ArmMachine:
             source = DRIVER.replace("PROTOTYPES", "\n".join(f"extern Program {name};" for name in names))
             driver = self._folder / "driver.c"
             driver.write_text(source.replace("NAMES", ", ".join(names)))
-            subprocess.run([LINKER, "-O1", "-static", "-o", path, driver, *self._objects], check=True)
+            defined = [f"-D{name}={value}" for name, value in _DEFINITIONS.items()]
+            command = [LINKER, "-O1", "-static", "-pthread", *defined, "-o", path, driver, *self._objects]
+            subprocess.run(command, check=True)
         return path
 
 
@@ -149,6 +212,18 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
         def __init__(self, size: int) -> None:
             super().__init__(size)
             machine.show(self._bytes)
+
+    class ArmTeam:
+        def __init__(self, size: int, private: int) -> None:
+            self.size, self._private = size, private
+            self.pace = Pace(size)
+            self.pace.steps = 1000  # a call is a process
+
+        def run(self, function: Callable[[Member], float], steps: int) -> float:
+            machine.threads, machine.private = self.size, self._private
+            result = function(Member(PRIVATE, MEETING, (START, END)))
+            machine.threads, machine.private = 1, 0
+            return result
 
     def compile_function(loops: Function, cpu: CPU) -> NativeFunction:
         return machine.program(emit(loops, cpu), loops.name)
@@ -164,6 +239,7 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "host_cpu", lambda: ARM)
         patch.setattr(module, "Arena", ShownArena)
     patch.setattr(function, "compile_function", compile_function)
+    patch.setattr(epoch, "Team", ArmTeam)
     patch.setattr(epoch, "compile_text", lambda text, cpu: text.encode())
     patch.setattr(epoch, "load", lambda image, name, *_: machine.program(image.decode(), name))
     patch.setattr(CompiledRunner, "_total", shown_total)

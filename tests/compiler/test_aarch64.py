@@ -115,7 +115,24 @@ def test_networks_train_on_arm(name, dtype, machine):
         program = net.training_program(x, y, batch_size=8, optimizer=Adam(0.01, epsilon=1e-3), engine=engine)
         program.run_epochs(2)
         results.append(program.parameters)
-    assert machine.calls == 1
+    assert machine.calls == [1]
     tolerance = 1e-10 if dtype == "float64" else 1e-4
     for got, expected in zip(*results, strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+
+
+@emulated
+@pytest.mark.parametrize("name", NETWORKS)
+def test_threads_give_the_same_bits_on_arm(name, machine, monkeypatch):
+    monkeypatch.setattr(divide, "WORTHWHILE", 0)
+    layers, shape = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((21, *shape)), rng.integers(0, 3, 21)
+    net = gn.Network(layers, loss="cross_entropy")
+    found = []
+    for threads in (1, 2, 3):
+        program = net.training_program(x, y, 8, Adam(0.01), "compiled", threads=threads)
+        loss = program.run_epochs(2)
+        found.append((loss, [array.tobytes() for array in program.parameters]))
+    assert machine.calls == [1, 2, 3]
+    assert found[0] == found[1] == found[2]

@@ -103,8 +103,9 @@ class Network(NetworkState):
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
         steps. `engine` is "auto", "compiled" or "interpreter". `threads` make each compiled step together,
-        with the same bits for any number of them; by default the environment's GLASSNET_THREADS, or else as
-        many of this process's cores as the work of a step is worth, one below about a millisecond.
+        with the same bits for any number of them, and fewer do while other programs want the cores; by
+        default the environment's GLASSNET_THREADS, or else as many of this process's cores as the work of a
+        step is worth, one below about a millisecond.
 
         Returns the History. Ctrl-C ends the run, keeps the last finished epoch and says so in
         `history.stopped`. Raises DataError, ShapeError or ConfigurationError for input that does not fit,

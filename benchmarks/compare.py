@@ -24,16 +24,17 @@ from rich.console import Console
 from starts import measure_starts
 from tables import digits, show_machine, show_processes, show_starts, show_steps
 from whole_process import whole_processes
+from worker import CLOCKS
 
 PARTS = ("steps", "cores", "processes", "starts", "growth")
 FEW = 5  # rounds of whole processes and of starts, at most
 
 
 def measured(
-    case: Case, peers: list[str], rounds: int, console: Console, all_cores: bool = False
+    case: Case, peers: list[str], rounds: int, console: Console, clock: str = "wall", all_cores: bool = False
 ) -> Comparison:
     """Measure one case and print what came out at once: the tables follow when all cases are done."""
-    comparison = compare(case, peers, rounds, console, all_cores)
+    comparison = compare(case, peers, rounds, console, clock, all_cores)
     figures = ", ".join(f"{r.peer} {digits(r.best)}" for r in comparison.results if r.best is not None)
     console.print(f"[dim]{case.title}: {figures or 'nothing measured'}[/]", highlight=False)
     return comparison
@@ -85,6 +86,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write every round of the steps to FILE"
     )
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu: processor time, for a core that is not idle"
+    )
     return parser.parse_args()
 
 
@@ -95,8 +99,8 @@ def main() -> None:
     chosen = [CASES[name] for name in options.cases]
     comparisons: list[Comparison] = []
     if "steps" in options.only:
-        on_one = [measured(case, peers, rounds, console) for case in chosen]
-        show_steps(on_one, peers, console)
+        on_one = [measured(case, peers, rounds, console, options.clock) for case in chosen]
+        show_steps(on_one, peers, console, options.clock)
         comparisons += on_one
     if "cores" in options.only:
         largest = [case for case in chosen if case.asked_on_all]
@@ -104,7 +108,7 @@ def main() -> None:
         show_steps(on_all, peers, console)
         comparisons += on_all
     if "processes" in options.only:
-        show_processes(whole_processes(few, console), console)
+        show_processes(whole_processes(few, console, options.clock), console, options.clock)
     if "starts" in options.only:
         with console.status("import, compilations, a prediction"):
             starts = measure_starts(options.cases, few)

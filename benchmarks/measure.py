@@ -51,10 +51,10 @@ class Result:
 class Child:
     """A worker process, asked one thing at a time; while it is not asked it waits on its pipe."""
 
-    def __init__(self, peer: str, case: Case, all_cores: bool = False) -> None:
+    def __init__(self, peer: str, case: Case, *options: str) -> None:
         self.result = Result(peer)
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
-        command = [sys.executable, str(HERE / "worker.py"), peer, case.name, *(["all"] if all_cores else [])]
+        command = [sys.executable, str(HERE / "worker.py"), peer, case.name, *options]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
         )
@@ -122,14 +122,15 @@ class Comparison:
 
 
 def compare(
-    case: Case, peers: list[str], rounds: int, console: Console, all_cores: bool = False
+    case: Case, peers: list[str], rounds: int, console: Console, clock: str = "wall", all_cores: bool = False
 ) -> Comparison:
     """Measure one case: start every system, then ask them in turn, round by round."""
+    options = [*(["all"] if all_cores else []), *(["cpu"] if clock == "cpu" else [])]
     children: list[Child] = []
     try:
         for peer in [*peers, *([] if all_cores else PEAK)]:
             with console.status(f"{case.title}: {peer} compiles and warms up"):
-                children.append(Child(peer, case, all_cores))
+                children.append(Child(peer, case, *options))
         for number in range(1, rounds + 1):
             with console.status(f"{case.title}: round {number} of {rounds}"):
                 for child in children:

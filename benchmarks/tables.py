@@ -44,12 +44,15 @@ def cell(result: Result) -> str:
     return f"[dim]{'failed' if result.problem.startswith('failed') else 'skipped'}[/]"
 
 
-def show_steps(comparisons: list[Comparison], peers: list[str], console: Console) -> None:
+def show_steps(
+    comparisons: list[Comparison], peers: list[str], console: Console, clock: str = "wall"
+) -> None:
     """Print microseconds per step, then how each figure came about and what is missing."""
     if not comparisons:
         return
     all_cores = comparisons[0].all_cores
     where = "all cores, not pinned" if all_cores else "one core"
+    where += ", processor time" if clock == "cpu" else ""
     heads = ("best peer ÷ glassnet", "asked", *([] if all_cores else ["of FMA peak"]))
     table = table_of(
         f"Microseconds per training step, {where}, float32, best round", "network", *peers, *heads
@@ -102,11 +105,12 @@ def show_machine(comparisons: list[Comparison], console: Console) -> None:
         console.print(", ".join(f"{name} {number}" for name, number in versions), highlight=False)
 
 
-def show_processes(processes: list[Process], console: Console) -> None:
+def show_processes(processes: list[Process], console: Console, clock: str = "wall") -> None:
     """Print the seconds of whole processes."""
     heads = (*(process.system for process in processes), "best peer ÷ glassnet", "asked")
+    what = "Processor seconds" if clock == "cpu" else "Seconds"
     table = table_of(
-        "Seconds from the start of a process to a trained digits model (64-128-64-10, 20 epochs of batch 32)",
+        f"{what} from the start of a process to a trained digits model (64-128-64-10, 20 epochs of batch 32)",
         "caches of compiled code",
         *heads,
     )

@@ -62,10 +62,19 @@ def hold_to_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def once(process: Process, state: str, cache: Path) -> None:
+def processor_seconds() -> float:
+    """The processor time of all processes that this one has started and seen end."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+CLOCKS = {"wall": time.perf_counter, "cpu": processor_seconds}
+
+
+def once(process: Process, state: str, cache: Path, clock: str = "wall") -> None:
     """Run a script and note its time, or what went wrong."""
     command = [sys.executable, str(SCRIPTS / f"digits_{process.system}.py"), str(digits_file())]
-    started = time.perf_counter()
+    started = CLOCKS[clock]()
     finished = subprocess.run(
         command,
         env=environment(cache),
@@ -73,7 +82,7 @@ def once(process: Process, state: str, cache: Path) -> None:
         capture_output=True,
         text=True,
     )
-    elapsed = time.perf_counter() - started
+    elapsed = CLOCKS[clock]() - started
     if finished.returncode:
         process.problem = f"failed: {(finished.stderr.strip().splitlines() or ['no message'])[-1]}"
     elif float(finished.stdout) < ACCURATE:
@@ -82,7 +91,7 @@ def once(process: Process, state: str, cache: Path) -> None:
         process.seconds[state].append(elapsed)
 
 
-def whole_processes(rounds: int, console: Console) -> list[Process]:
+def whole_processes(rounds: int, console: Console, clock: str = "wall") -> list[Process]:
     """Run every script in turn, cold and warm, round by round."""
     processes = [Process(system) for system in NEEDED]
     for process in processes:
@@ -94,12 +103,12 @@ def whole_processes(rounds: int, console: Console) -> list[Process]:
             for process in processes:
                 with console.status(f"whole process: round {number + 1} of {rounds}, {process.system}"):
                     if not process.problem:
-                        once(process, "cold", Path(folder) / f"cold {number} {process.system}")
+                        once(process, "cold", Path(folder) / f"cold {number} {process.system}", clock)
                     if not process.problem and number == 0:
-                        once(process, "warm", warm)  # fills the cache; its time is no figure
+                        once(process, "warm", warm, clock)  # fills the cache; its time is no figure
                         process.seconds["warm"].clear()
                     if not process.problem:
-                        once(process, "warm", warm)
+                        once(process, "warm", warm, clock)
     return processes
 
 

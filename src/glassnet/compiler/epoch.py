@@ -57,6 +57,7 @@ class _Arguments:
     order: Buffer
     words: Buffer
     rates: Buffer
+    records: Buffer  # for every epoch the sum of its rows' losses
     rows: Value
     steps: Value  # of a whole epoch
     first_step: Value
@@ -159,6 +160,7 @@ class EpochProgram:
             pointer("order", "i32"),
             pointer("words", "i32"),
             pointer("rates", self.rate.buffer.element),
+            pointer("records", "f64"),
             *(b.argument(name) for name in names),
         )
         lifetimes: dict[Buffer, tuple[int, int]] = {}
@@ -186,6 +188,7 @@ class EpochProgram:
 
                 b.loop(arguments.first_step, arguments.end_step, 1, scheduled)
                 while_finite(b.load(self.total, 0))
+            b.store(arguments.records, e, b.load(self.total, 0))
 
         def step(s: Position, epoch: Value) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
@@ -296,7 +299,7 @@ def compile_epoch(
     end = 8 + int.from_bytes(content[:8], "little")
     memory = EpochMemory.from_json(content[8:end])
     several = memory.private is not None
-    pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
+    pointers = [ctypes.c_void_p] * (5 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
     numbers = [ctypes.c_int64] * (12 + several * 2)
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), memory
@@ -371,28 +374,45 @@ class CompiledRunner:
             for storage, shape in zip(self._carried[:count], shapes, strict=True)
         ]
 
-    def rate_of(self, step: int) -> float:
-        """The rate of a step by its number, at the present learning rate."""
-        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+    def rates_of(self, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers, at the present learning rate."""
+        return np.broadcast_to(self._step.rates(self.learning_rate, steps), steps.shape)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
+        return float(self.run_recorded(first_epoch, epochs)[-1])
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """Trains for `epochs` in one native call; the mean loss of each."""
         return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
         """Trains for some steps of an epoch in one native call; their mean loss, and their rows."""
         end, size = min(first + count, self.steps_per_epoch), self._step.batch_size
         seen = min(end * size, self._data.rows) - first * size
-        return self._call(epoch, 1, first, end) / seen, seen
+        return float(self._call(epoch, 1, first, end)[0]) / seen, seen
 
-    def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
-        """The native call; the sum of the losses of the last epoch's rows."""
+    def snapshot(self) -> NDArray:
+        """All that the steps to come depend on, besides data and rates."""
+        return self._arena.snapshot()
+
+    def restore(self, snapshot: NDArray) -> None:
+        """Brings back what `snapshot` has put aside."""
+        self._arena.restore(snapshot)
+
+    def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> NDArray:
+        """The native call; for each epoch the sum of its rows' losses, NaN where it ended before.
+
+        The last one is not finite where any is not.
+        """
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
-        rates = self._step.rates(self.learning_rate, self.steps_taken, count)
+        first = self.steps_taken + 1
+        rates = self._step.rates(self.learning_rate, np.arange(first, first + count))
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        arrays = [*data.columns, self._order, self._words, rates]
+        records = np.full(epochs, np.nan)
+        arrays = [*data.columns, self._order, self._words, rates, records]
         numbers = [
             data.rows,
             self.steps_per_epoch,
@@ -407,13 +427,15 @@ class CompiledRunner:
             *words,
         ]
         if self._team is None:
-            return self._total(arrays, (), numbers)
+            records[-1] = self._total(arrays, (), numbers)
+            return records
 
         def part(member: Member) -> float:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
             return self._total(arrays, own, [*numbers, *member.share])
 
-        return self._team.run(part)
+        records[-1] = self._team.run(part)
+        return records
 
     def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
         addresses = [array.ctypes.data for array in arrays]

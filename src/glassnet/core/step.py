@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -50,11 +50,11 @@ class StepGraph:
                 f"outputs; this graph has {len(self.graph.inputs)} and {len(self.graph.outputs)}."
             )
 
-    def rates(self, learning_rate: float, taken: int, count: int) -> NDArray:
-        """The rates of `count` steps when `taken` are behind them: one for all (1,) without a schedule."""
+    def rates(self, learning_rate: float, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers: one for all (1,) without a schedule."""
         if self.schedule is None:
             return np.array([learning_rate])
-        return learning_rate * self.schedule(np.arange(taken + 1, taken + count + 1, dtype=np.float64))
+        return learning_rate * self.schedule(steps.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,24 @@ class Runner(Protocol):
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None: ...
 
-    def rate_of(self, step: int) -> float:
-        """The rate of a step by its number, at the present learning rate."""
+    def rates_of(self, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers, at the present learning rate."""
         ...
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs`; the mean loss of the last one, not finite where a step's loss was not."""
+        ...
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """Trains for `epochs`; the mean loss of each. The last one is not finite where any is not."""
+        ...
+
+    def snapshot(self) -> Any:
+        """All that the steps to come depend on, besides data and rates; None where none is taken."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Brings back what `snapshot` has put aside."""
         ...
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:

@@ -9,6 +9,12 @@ itself is a single native call. Only a run with `steps_per_event` is divided fur
 
     net.fit(X, y, listeners=[print_loss])
 
+Where every listener is patient, epochs run in stretches of some hundredths of a second, and the events of
+their epochs come together when a stretch is over; the network is then as after its last epoch. A listener
+says that it is patient by an attribute:
+
+    print_loss.patient = True
+
 A listener that raises StopTraining ends the run after this epoch (or these batches); what was learnt stays.
 """
 
@@ -85,3 +91,12 @@ class RunFinished:
 
 Event = RunStarted | EpochStarted | BatchesFinished | EpochFinished | RunFinished
 Listener = Callable[[Event], None]
+
+
+def is_patient(listener: Listener) -> bool:
+    """Whether a listener takes the events of several epochs when all of them are over.
+
+    >>> is_patient(print)
+    False
+    """
+    return getattr(listener, "patient", False) is True

@@ -19,11 +19,12 @@ from glassnet.optim import SGD, LearningRateCurve, LearningRateFinder, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.persist import register_kind, write_model_file
 from glassnet.train import inspection
+from glassnet.train.course import Measures
 from glassnet.train.evaluation import Evaluator, divide
 from glassnet.train.events import Listener
 from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
-from glassnet.train.loop import Measures, listening, train
+from glassnet.train.loop import listening, train
 from glassnet.train.measuring import Measuring
 from glassnet.train.metrics import Metric, Task
 from glassnet.train.metrics import resolve as resolve_metric
@@ -147,7 +148,7 @@ class Network(NetworkState):
         evaluator = Evaluator(self._composition, engine) if engine == "interpreter" else self._evaluator
         measuring = Measuring(self._composition, evaluator, self._encoding, rows, held_out, measured, score)
         measures = Measures(
-            measuring.figures,
+            measuring.figures if measured or held_out is not None else None,
             measuring.gradient_norm,
             follow_plateau(chosen),
             lambda: measuring.fault(self._model),

@@ -25,6 +25,8 @@ class ProgressBar:
     ...     net.fit(X, y, epochs=20, progress=progress)
     """
 
+    patient = True
+
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._bar: Progress | None = None

@@ -10,6 +10,11 @@ The short last batch of an epoch is filled up with rows of weight 0, so that one
 serves every step; `weight` is an input only where it is needed. `numbers` (int32) count the examples of the
 run, the filling included: place in the epoch + epoch * steps * batch size + the data's first number; it is an
 input only where the step draws random numbers.
+
+What is measured of the model after every epoch are tallies, sums over rows:
+
+    inputs    carried (some) | data | weight
+    outputs   the sums, arrays of any shape
 """
 
 from __future__ import annotations
@@ -23,7 +28,26 @@ import numpy as np
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.core.random import Key
+from glassnet.core.shape import size_of
 from glassnet.errors import VerificationError
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over rows of what a model makes of them, block by block; rows of weight 0 fill the last one up.
+
+    `carried` are the numbers of the carried arrays that the graph reads, `data` is how many columns it does.
+    """
+
+    graph: Graph
+    carried: tuple[int, ...]
+    data: int
+    block_rows: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the sums are."""
+        return sum(size_of(node.shape) for node in self.graph.outputs)
 
 
 @dataclass(frozen=True)
@@ -31,7 +55,8 @@ class StepGraph:
     """One step of training for a fixed batch size.
 
     `schedule` gives the rates of steps by their numbers, which count from 1; they are multiplied by the
-    run's learning rate. A schedule is no part of the graph, so one program serves them all.
+    run's learning rate. A schedule is no part of the graph, so one program serves them all. `tallies` are
+    taken after every epoch.
     """
 
     graph: Graph
@@ -41,6 +66,7 @@ class StepGraph:
     weighted: bool
     numbered: bool = False
     schedule: Callable[[NDArray], NDArray] | None = None
+    tallies: tuple[Tally, ...] = ()
 
     def __post_init__(self) -> None:
         expected = self.carried + self.data + self.weighted + self.numbered + 2
@@ -49,6 +75,11 @@ class StepGraph:
                 f"A step of {self.carried} carried arrays has {expected} inputs and {1 + self.carried} "
                 f"outputs; this graph has {len(self.graph.inputs)} and {len(self.graph.outputs)}."
             )
+
+    @property
+    def record_size(self) -> int:
+        """How many numbers are recorded of an epoch: its loss, and the sums of its tallies."""
+        return 1 + sum(tally.size for tally in self.tallies)
 
     def rates(self, learning_rate: float, steps: NDArray) -> NDArray:
         """The rates of steps by their numbers: one for all (1,) without a schedule."""
@@ -62,12 +93,14 @@ class TrainingData:
     """The columns that a run reads, each (rows, ...), and the key of its shuffles.
 
     `key` is None for a run in the given order (the full batch, where the order changes nothing).
-    `first_number` sets the blocks of a stream apart, so that each draws random numbers of its own.
+    `first_number` sets the blocks of a stream apart, so that each draws random numbers of its own. `tallied`
+    has the columns of each tally, and last the weights of its rows.
     """
 
     columns: tuple[NDArray, ...]
     key: Key | None
     first_number: int = 0
+    tallied: tuple[tuple[NDArray, ...], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -78,6 +111,7 @@ class TrainingData:
 class Runner(Protocol):
     """Runs epochs of a step graph over data. The carried arrays live inside it between calls."""
 
+    tallies: bool  # whether tallies are taken
     steps_per_epoch: int
     compile_seconds: float
     from_cache: bool
@@ -104,7 +138,15 @@ class Runner(Protocol):
         ...
 
     def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
-        """Trains for `epochs`; the mean loss of each. The last one is not finite where any is not."""
+        """Trains for `epochs`; (epochs, 1 + sums): the mean loss of each, and its tallies where taken.
+
+        The last loss is not finite where any is not.
+        """
+        ...
+
+    @property
+    def sums(self) -> NDArray:
+        """The tallies (sums,) of the last epoch; empty where none are taken."""
         ...
 
     def snapshot(self) -> Any:

@@ -17,6 +17,8 @@ class ReferenceRunner:
 
     compile_seconds = 0.0
     from_cache = False
+    tallies = False
+    sums = np.empty(0)
 
     def __init__(
         self, step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float
@@ -39,17 +41,17 @@ class ReferenceRunner:
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; stops where it is not finite."""
-        return float(self.run_recorded(first_epoch, epochs)[-1])
+        return float(self.run_recorded(first_epoch, epochs)[-1, 0])
 
     def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
-        """Trains for `epochs`; the mean loss of each. One that is not finite ends them and is the last."""
+        """Trains for `epochs`; (epochs, 1): the mean loss of each. One not finite ends them, as the last."""
         losses = np.full(epochs, np.nan)
         for epoch in range(epochs):
             losses[epoch], _ = self.run_steps(first_epoch + epoch, 0, self.steps_per_epoch)
             if not math.isfinite(losses[epoch]):
                 losses[-1] = losses[epoch]
                 break
-        return losses
+        return losses[:, None]
 
     def snapshot(self) -> tuple[int, list[NDArray]]:
         """The number of steps and the carried arrays, none of which is ever written to."""

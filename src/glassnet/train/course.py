@@ -37,13 +37,15 @@ _MOST_EPOCHS = 4096  # of a stretch: what is recorded of them takes its time too
 class Measures:
     """What a run asks about a model after every epoch.
 
-    `figures(model)` has what is measured besides the training loss, by name, and is None where nothing is;
+    `tallied(sums)` has what is measured besides the training loss, by name, for several epochs whose tallies
+    the program has taken; `figures(model)` the same for one, and is None where `tallied` will do;
     `gradient_norm(model)` is that of the loss over all training rows. `follow(figures)` is what the learning
     rate is multiplied by from here on, 1 unless a plateau was reached, and None where no schedule looks for
     one. `fault()` says what is not finite before the first step, and how to mend it; it raises what a layer
     says to values that it does not take.
     """
 
+    tallied: Callable[[NDArray], dict[str, list[float]]]
     figures: Callable[[Model], dict[str, float]] | None
     gradient_norm: Callable[[Model], float]
     follow: Callable[[Mapping[str, float]], float] | None
@@ -137,7 +139,7 @@ class Course:
                 f"blame: {what}; {kept(0)}: {mend}."
             )
         _refuse_divergence(loss, model, epoch, program.steps_taken - before)
-        figures = {"loss": loss} | (self._measures.figures(model) if self._measures.figures else {})
+        figures = {"loss": loss} | self._measured(model)
         self._keep(model)
         rate = program.rate
         self._history.add(figures, seconds, rate)
@@ -147,6 +149,13 @@ class Course:
         reason = self._look(epoch, figures, perf_counter() - self._begin, leaves, lambda: model)
         self._tell_of(epoch, figures, seconds, rate)
         return reason
+
+    def _measured(self, model: Model) -> dict[str, float]:
+        """What is measured of the epoch that has just run."""
+        if self._measures.figures is not None:
+            return self._measures.figures(model)
+        tallied = self._measures.tallied(self._program.sums[None])
+        return {name: values[0] for name, values in tallied.items()}
 
     def _train_once(self, epoch: int) -> float:
         count = self._steps_per_event
@@ -168,14 +177,15 @@ class Course:
         """At most `count` epochs, from where `before` was taken."""
         program, done = self._program, self._history.epochs
         start = perf_counter()
-        losses, rates = program.run_recorded(count)
+        records, rates = program.run_recorded(count)
         self._pace = (perf_counter() - start) / count
         model = program.model
-        if not (math.isfinite(losses[-1]) and _is_finite(model)):
+        if not (math.isfinite(records[-1, 0]) and _is_finite(model)):
             program.restore(before)
             self._careful_until = done + count  # one by one they tell where it began
             return None
-        each = [{"loss": loss} for loss in losses.tolist()]
+        columns = {"loss": records[:, 0].tolist()} | self._measures.tallied(records[:, 1:])
+        each = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         number, factor, reason = self._walk(each, before)
         if number < count:
             model = self._again(before, number)

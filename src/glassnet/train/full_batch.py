@@ -179,6 +179,8 @@ class FullBatchRunner:
 
     compile_seconds = 0.0
     from_cache = False
+    tallies = False
+    sums = np.empty(0)
     steps_per_epoch = 1
 
     def __init__(
@@ -217,8 +219,8 @@ class FullBatchRunner:
         return self._state.value if math.isfinite(self._state.value) else math.nan
 
     def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
-        """`epochs` iterations; the loss after each."""
-        return np.array([self.run(epoch) for epoch in range(first_epoch, first_epoch + epochs)])
+        """`epochs` iterations; (epochs, 1): the loss after each."""
+        return np.array([[self.run(epoch)] for epoch in range(first_epoch, first_epoch + epochs)])
 
     def snapshot(self) -> None:
         """None: whoever runs the method asks after every iteration whether it has ended."""

@@ -87,7 +87,7 @@ def minimize(
     program = TrainingProgram(made, step.carried, 0, reason)
     kept = [start]
     history = History("loss")
-    measures = Measures(None, _no_norm, follow_plateau(chosen), _fault)
+    measures = Measures(lambda sums: {}, None, _no_norm, follow_plateau(chosen), _fault)
     with listening(progress, listeners) as told:
         train(
             program,

@@ -10,13 +10,14 @@ import numpy as np
 
 from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.graph import Graph, ancestors
-from glassnet.core.step import StepGraph
+from glassnet.core.step import StepGraph, Tally
 from glassnet.core.trace import placeholder
 from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ConfigurationError
 from glassnet.nn import Parameters
 from glassnet.optim import Optimizer
 from glassnet.optim.schedules import Schedule
+from glassnet.train.tallies import RowTally
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
@@ -33,7 +34,7 @@ class Carried:
     count: int
     evaluated: Callable[[Any, Any], Any]
 
-    def model(self, arrays: Sequence[NDArray]) -> tuple[Any, Parameters]:
+    def model(self, arrays: Sequence[Any]) -> tuple[Any, Parameters]:
         """The parameters to predict with, and the statistics."""
         parameters, state, statistics = unflatten(self.structure, list(arrays))
         return self.evaluated(parameters, state), statistics
@@ -64,11 +65,13 @@ def build_step(
     total_steps: int | None,
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
+    tallies: Sequence[RowTally] = (),
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
-    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows.
+    every update. `tallies` are taken of the evaluated parameters after every epoch. `total_steps` are those
+    of the whole run, for schedules; None where nobody knows.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
@@ -114,10 +117,20 @@ def build_step(
         rate = 1.0
     assert rate is not None  # optim.resolve has refused it
     assert not callable(rate)  # a function has become a schedule
-    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule)
-    return TrainingStep(
-        step_graph, carried, Carried(structure, len(carried), optimizer.evaluated), float(rate)
-    )
+    kept = Carried(structure, len(carried), optimizer.evaluated)
+    taken = tuple(_tally(tally, kept, carried) for tally in tallies)
+    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule, taken)
+    return TrainingStep(step_graph, carried, kept, float(rate))
+
+
+def _tally(tally: RowTally, kept: Carried, carried: Sequence[NDArray]) -> Tally:
+    """The tally's graph, which reads what it needs of the carried arrays."""
+    columns = [placeholder((tally.block_rows, *x.shape[1:]), x.dtype) for x in tally.columns]
+    graph, _ = trace(lambda carried, columns: tally.sums(*kept.model(carried), *columns), carried, columns)
+    needed = set(ancestors(graph.outputs))
+    read = tuple(i for i in range(len(carried)) if graph.inputs[i] in needed)
+    inputs = [*(graph.inputs[i] for i in read), *graph.inputs[len(carried) :]]
+    return Tally(Graph.of(inputs, graph.outputs), read, len(columns) - 1, tally.block_rows)
 
 
 def _rates_of(schedule: Schedule, total_steps: int | None) -> Callable[[NDArray], NDArray]:

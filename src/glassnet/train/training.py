@@ -157,14 +157,25 @@ class TrainingProgram:
         return loss
 
     def run_recorded(self, epochs: int) -> tuple[NDArray, NDArray]:
-        """Several epochs in one call: the mean loss of each, and the rate of its last step.
+        """Several epochs in one call: their records, and the rate of the last step of each.
 
-        Where a loss is not finite the last one is not.
+        A record (1 + sums) is the mean loss and the sums of the tallies. Where a loss is not finite the last
+        one is not.
         """
         ends = self.steps_taken + np.arange(1, epochs + 1) * self._runner.steps_per_epoch
-        losses = self._runner.run_recorded(self.epochs_run, epochs)
+        records = self._runner.run_recorded(self.epochs_run, epochs)
         self.epochs_run += epochs
-        return losses, self._runner.rates_of(ends)
+        return records, self._runner.rates_of(ends)
+
+    @property
+    def takes_tallies(self) -> bool:
+        """Whether every epoch ends with the tallies that the run was given."""
+        return self._runner.tallies
+
+    @property
+    def sums(self) -> NDArray:
+        """The sums of the tallies of the last epoch, one behind the other."""
+        return self._runner.sums
 
     def snapshot(self) -> Snapshot | None:
         """Where the run stands, to go on from there once more; None where only forward is possible."""

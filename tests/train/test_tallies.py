@@ -1,4 +1,4 @@
-"""Figures that the training program sums up itself: those of the predictions, for every metric that it takes."""
+"""Figures that the training program sums up itself: those of the predictions, for every metric it takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.train.metrics import METRICS, Metric
+from glassnet.train.metrics import METRICS
 from glassnet.train.training import TrainingProgram
 
 RANDOM = np.random.default_rng(11)
@@ -27,7 +27,7 @@ def labels(classes: int, rows: int) -> np.ndarray:
 
 
 def values(rows: int) -> np.ndarray:
-    return np.random.default_rng(rows).normal(size=(rows, 2)) + [3.0, 0.0]
+    return np.random.default_rng(rows).normal([3.0, 0.0], size=(rows, 2))
 
 
 def distributions(rows: int) -> np.ndarray:

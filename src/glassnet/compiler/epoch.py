@@ -6,7 +6,7 @@ import ctypes
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -280,20 +280,29 @@ class EpochProgram:
                 copy_images(b, given, column, source_of)
 
 
+_programs: dict[Hashable, tuple[NativeFunction, EpochMemory]] = {}
+_PROGRAMS_KEPT = 32
+
+
 def compile_epoch(
     step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1
 ) -> tuple[NativeFunction, EpochMemory]:
-    """The native function of a step graph and its memory, from the cache if it was compiled before.
+    """The native function of a step graph and its memory, from memory or the cache if it was compiled before.
 
     One program serves any number of `threads` but one; with None the work of a step decides which it is.
     """
+
+    kind = {None: "any", 1: "one"}.get(threads, "several")
+    known = (step, gathered_once, cpu, kind)
+    if known in _programs:
+        native, memory = _programs[known]
+        return replace(native, from_cache=True), memory
 
     def make() -> bytes:
         program = EpochProgram(step, gathered_once, cpu, threads)
         memory = program.memory.to_json()
         return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
 
-    kind = {None: "any", 1: "one"}.get(threads, "several")
     tallies = [f"{tally.block_rows} {tally.carried} {tally.graph.signature()}" for tally in step.tallies]
     form = f"{step.batch_size} {gathered_once} {kind}"
     key = "\n".join([sources_fingerprint(), form, step.graph.signature(), *tallies])
@@ -305,6 +314,9 @@ def compile_epoch(
     pointers = [ctypes.c_void_p] * (5 + step.data + tallied + several * (len(PRIVATE_ELEMENTS) + 1))
     numbers = [ctypes.c_int64] * (13 + 2 * len(step.tallies) + several * 2)
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
+    while len(_programs) >= _PROGRAMS_KEPT:
+        _programs.pop(next(iter(_programs)), None)
+    _programs[known] = native, memory
     return replace(native, from_cache=from_cache), memory
 
 

@@ -20,7 +20,7 @@ What is measured of the model after every epoch are tallies, sums over rows:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,7 +65,7 @@ class StepGraph:
     batch_size: int
     weighted: bool
     numbered: bool = False
-    schedule: Callable[[NDArray], NDArray] | None = None
+    schedule: Callable[[NDArray], NDArray] | None = field(default=None, compare=False)
     tallies: tuple[Tally, ...] = ()
 
     def __post_init__(self) -> None:

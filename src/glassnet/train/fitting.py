@@ -133,4 +133,5 @@ def _step(
         weighted,
         setting.composition.constraint,
         tallies,
+        (setting.identity, setting.seed),
     )

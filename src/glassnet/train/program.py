@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from glassnet.core.document import identity_of
 from glassnet.core.dtype import INT32, DType, NDArray
 from glassnet.core.graph import Graph, ancestors
 from glassnet.core.step import StepGraph, Tally
-from glassnet.core.trace import placeholder
+from glassnet.core.trace import Array, placeholder
 from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ConfigurationError
 from glassnet.nn import Parameters
@@ -66,15 +67,65 @@ def build_step(
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
     tallies: Sequence[RowTally] = (),
+    identity: tuple[Hashable | None, int] = (None, 0),
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
     every update. `tallies` are taken of the evaluated parameters after every epoch. `total_steps` are those
-    of the whole run, for schedules; None where nobody knows.
+    of the whole run, for schedules; None where nobody knows. `identity` is what decides `loss` and
+    `constrain`, and the seed of what is drawn at random: a step that was traced before is taken from memory.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
+    kept = Carried(structure, len(carried), optimizer.evaluated)
+
+    def make() -> StepGraph:
+        batch = [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns]
+        taken = tuple(_tally(tally, kept, carried) for tally in tallies)
+        graph, numbered = _traced(loss, optimizer, structure, carried, batch, dtype, weighted, constrain)
+        return StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, None, taken)
+
+    identities = (identity[0], identity_of(optimizer), *(tally.identity for tally in tallies))
+    forms = tuple((x.shape[1:], x.dtype) for x in columns), tuple(x.shape for x in carried)
+    key = (identities, structure, forms, batch_size, dtype, weighted)
+    graph = make() if None in identities else _recalled(key, identity[1], make)
+    schedule, rate = None, optimizer.learning_rate
+    if isinstance(rate, Schedule):
+        schedule, rate = _rates_of(rate, total_steps), 1.0
+    assert rate is not None  # optim.resolve has refused it
+    assert not callable(rate)  # a function has become a schedule
+    return TrainingStep(replace(graph, schedule=schedule), carried, kept, float(rate))
+
+
+_steps: dict[Hashable, StepGraph] = {}
+_STEPS_KEPT = 32
+
+
+def _recalled(key: Hashable, seed: int, make: Callable[[], StepGraph]) -> StepGraph:
+    """The step of that key, from memory if it is there; one that draws random numbers has its seed in it."""
+    for known in ((key, None), (key, seed)):
+        if known in _steps:
+            return _steps[known]
+    while len(_steps) >= _STEPS_KEPT:
+        _steps.pop(next(iter(_steps)), None)
+    made = make()
+    _steps[key, seed if made.numbered else None] = made
+    return made
+
+
+def _traced(
+    loss: BatchLoss,
+    optimizer: Optimizer,
+    structure: Structure,
+    carried: Sequence[NDArray],
+    batch: Sequence[Array],
+    dtype: DType,
+    weighted: bool,
+    constrain: Callable[[Any], Any] | None,
+) -> tuple[Graph, bool]:
+    """The graph of the step, and whether it draws random numbers."""
+    (batch_size, *_) = batch[0].shape
 
     def step(
         carried: list[Any], columns: list[Any], weight: Any, numbers: Any, count: Any, learning_rate: Any
@@ -95,12 +146,12 @@ def build_step(
         # A rule that looks at the loss more than once keeps the statistics of its first look.
         return value * rows, *flatten((current, state, kept[0]))[0]
 
-    names = [f"carried_{i}" for i in range(len(leaves))] + [f"data_{i}" for i in range(len(columns))]
+    names = [f"carried_{i}" for i in range(len(carried))] + [f"data_{i}" for i in range(len(batch))]
     names += [*(["weight"] if weighted else []), "numbers", "step", "learning_rate"]
     graph, _ = trace(
         step,
         carried,
-        [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns],
+        batch,
         placeholder((batch_size,), dtype) if weighted else None,
         placeholder((batch_size,), INT32),
         dtype.type(0),
@@ -108,19 +159,7 @@ def build_step(
         names=names,
     )
     numbered = depends_on(graph, -3)
-    if not numbered:
-        graph = _without(graph, len(graph.inputs) - 3)
-    rate = optimizer.learning_rate
-    schedule = None
-    if isinstance(rate, Schedule):
-        schedule = _rates_of(rate, total_steps)
-        rate = 1.0
-    assert rate is not None  # optim.resolve has refused it
-    assert not callable(rate)  # a function has become a schedule
-    kept = Carried(structure, len(carried), optimizer.evaluated)
-    taken = tuple(_tally(tally, kept, carried) for tally in tallies)
-    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule, taken)
-    return TrainingStep(step_graph, carried, kept, float(rate))
+    return (graph if numbered else _without(graph, len(graph.inputs) - 3)), numbered
 
 
 def _tally(tally: RowTally, kept: Carried, carried: Sequence[NDArray]) -> Tally:

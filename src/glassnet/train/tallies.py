@@ -5,7 +5,7 @@ A metric that is no function of sums over rows (the area under a curve wants the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,6 +55,7 @@ class RowTally:
 
     composition: Composition
     rows: Rows
+    metrics: tuple[Metric, ...]
     parts: dict[str, Summed]
     loss: bool
     prefix: str = ""
@@ -75,6 +76,13 @@ class RowTally:
     def size(self) -> int:
         """How many numbers the sums are."""
         return self.loss + sum(size_of(part.shape) for part in self.parts.values())
+
+    @property
+    def identity(self) -> Hashable:
+        """What decides the graph of the sums, besides the composition."""
+        forms = tuple((column.shape[1:], column.dtype) for column in self.columns)
+        # NOTE the functions are glassnet's own, or else there were no sums of them
+        return (*(metric.function for metric in self.metrics), self.loss, self.block_rows, forms)
 
     def sums(self, parameters: Parameters, statistics: Parameters, x: Any, target: Any, weight: Any) -> Any:
         """The sums over some rows."""
@@ -123,7 +131,7 @@ def tally_of(
         return None
     if looks_across(composition.output_and_divergence, model, (rows.x, rows.target)):
         return None
-    return RowTally(composition, rows, found, loss, prefix)
+    return RowTally(composition, rows, tuple(metrics), found, loss, prefix)
 
 
 def _summed(metric: Metric, encoding: Encoding, rows: Rows) -> Summed | None:

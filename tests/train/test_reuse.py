@@ -62,7 +62,7 @@ def test_the_next_fit_traces_nothing_and_compiles_nothing(traced: list[int]) -> 
         {"validation_data": (X, LABELS)},
         {"sample_weight": np.arange(40)},
     ],
-    ids=str,
+    ids=lambda options: next(iter(options)),
 )
 def test_what_changes_the_step_is_traced_anew(options: dict[str, Any], traced: list[int]) -> None:
     fitted(network())
@@ -99,9 +99,7 @@ def test_what_is_drawn_at_random_belongs_to_the_seed(traced: list[int]) -> None:
 
 def test_a_function_of_one_s_own_may_change_its_mind(traced: list[int]) -> None:
     scale = [1.0]
-    net = gn.Network(
-        [gn.Dense(3, activation=lambda z: gnp.tanh(scale[0] * z))], "cross_entropy", input_shape=4
-    )
+    net = network(gn.Dense(4, activation=lambda z: gnp.tanh(scale[0] * z)), input_shape=4)
     start = {name: array.copy() for name, array in net.parameters.items()}
     found: list[np.ndarray] = []
     for scale[0] in (1.0, 3.0):

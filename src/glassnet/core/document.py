@@ -64,11 +64,11 @@ def identity_of(value: Any) -> Hashable | None:
     """
     if value is None or isinstance(value, _PLAIN):
         return type(value), value
-    kind: Any = type(value)
-    if kind in (list, tuple):
-        parts = [identity_of(item) for item in value]
-    elif is_dataclass(kind) and kind.__module__.startswith("glassnet."):
-        parts = [identity_of(getattr(value, field.name)) for field in fields(kind)]
+    kind: str = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, (list, tuple)):
+        parts = [identity_of(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    elif is_dataclass(value) and kind.startswith("glassnet."):
+        parts = [identity_of(getattr(value, field.name)) for field in fields(value)]
     else:
         return None
     return None if None in parts else (kind, *parts)

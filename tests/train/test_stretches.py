@@ -102,6 +102,59 @@ def test_a_rule_ends_the_run_at_the_same_epoch_with_the_same_weights(rule: Any, 
     assert 1 < histories[0].epochs < 60
 
 
+MEASURED = {"validation_data": ASIDE, "metrics": ["accuracy", "f1_macro"]}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        gn.EarlyStopping(patience=2),
+        gn.EarlyStopping(patience=2, monitor="validation_f1_macro", restore_best=False),
+        [gn.EarlyStopping(patience=30), gn.Convergence(loss=0.05, epochs=2)],
+    ],
+    ids=["loss", "metric", "two rules"],
+)
+@pytest.mark.parametrize("layers", [(), (gn.nn.BatchNorm(), gn.nn.Dropout(0.2))], ids=["plain", "layers"])
+def test_what_is_measured_ends_the_run_at_the_same_epoch(rule: Any, layers: Any) -> None:
+    options = {"epochs": 40, "stopping": rule, "optimizer": gn.Adam(0.1)}
+    nets, histories = both(lambda: network(*layers), **options, **MEASURED)
+    assert_the_same(nets, histories)
+    assert 1 < histories[0].epochs < 40
+    names = ["loss", "accuracy", "f1_macro", "validation_loss", "validation_accuracy", "validation_f1_macro"]
+    assert list(histories[0].figures) == names
+
+
+def test_a_plateau_of_the_validation_loss_inside_a_stretch() -> None:
+    plateau = gn.optim.Plateau(0.2, factor=0.5, patience=1)
+    nets, histories = both(optimizer=gn.Adam(plateau), **MEASURED)
+    assert_the_same(nets, histories)
+    assert len(set(histories[0].learning_rate)) > 2
+
+
+def test_averages_are_what_is_measured_and_kept() -> None:
+    average = gn.optim.EMA(gn.Adam(0.05), 0.9)
+    nets, histories = both(optimizer=average, **MEASURED)
+    assert_the_same(nets, histories)
+    measured = nets[0].evaluate(*ASIDE)
+    assert histories[0].validation_loss[-1] == pytest.approx(measured["loss"], rel=1e-5)
+
+
+def test_an_epoch_in_pieces_is_measured_alike() -> None:
+    _, histories = both(**MEASURED)
+    pieces = network()
+    history = pieces.fit(X, LABELS, 23, 8, steps_per_event=2, **MEASURED)
+    for name, figures in histories[0].figures.items():
+        np.testing.assert_allclose(history.figures[name], figures, rtol=1e-12)
+
+
+def test_a_run_over_again_gives_the_same_bits_by_several_threads() -> None:
+    rule = gn.EarlyStopping(patience=3)
+    (net, _), histories = both(stopping=rule, **MEASURED)
+    together = network()
+    history = together.fit(X, LABELS, 23, 8, threads=2, stopping=rule, **MEASURED)
+    assert_the_same([net, together], [histories[0], history])
+
+
 def test_the_best_weights_of_a_run_that_goes_on_are_brought_back() -> None:
     rule = gn.EarlyStopping(patience=100, monitor="loss")
     nets, histories = both(stopping=rule, optimizer=gn.SGD(2.0))  # the loss goes up and down

@@ -30,6 +30,7 @@ from glassnet.train.stopping import Standing, StoppingRule
 from glassnet.train.training import Piece, Snapshot, TrainingProgram, mean_loss
 
 STRETCH_SECONDS = 0.03  # so long Ctrl-C and a progress bar wait at most, about
+_WATCHED = 4  # a part of that where a stretch may have to run again
 _MOST_EPOCHS = 4096  # of a stretch: what is recorded of them takes its time too
 
 
@@ -80,6 +81,8 @@ class Course:
             or not all(map(is_patient, listeners))
             or any(rule.looks_inside for rule in rules)
         )
+        watched = bool(self._watches) or measures.follow is not None
+        self._longest = STRETCH_SECONDS / (_WATCHED if watched else 1)
         self._careful_until = 1  # the epochs up to here run one by one: the first shows how long one takes
         self._pace = 0.0  # seconds of an epoch
         self._best: Callable[[], Model] | None = None
@@ -103,8 +106,9 @@ class Course:
         """The next epochs; the reason why the run shall end with the last of them, or None."""
         done = self._history.epochs
         if not self._one_by_one and done >= self._careful_until:
-            count = int(STRETCH_SECONDS / max(self._pace, STRETCH_SECONDS / _MOST_EPOCHS))
-            count = min(count, self._epochs - done)
+            count = min(
+                int(self._longest / max(self._pace, self._longest / _MOST_EPOCHS)), self._epochs - done
+            )
             before = self._program.snapshot() if count > 1 else None
             if before is not None:
                 return self._run_stretch(count, before)

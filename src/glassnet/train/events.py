@@ -1,7 +1,8 @@
 """What a training run tells: plain records, handed to every listener in the order in which things happen.
 
 A listener is any callable that takes one event. `fit` calls it between epochs, never inside one: the epoch
-itself is a single native call. Only a run with `steps_per_event` is divided further, and tells of batches.
+itself, what is measured at its end included, is a single native call. Only a run with `steps_per_event` is
+divided further, and tells of batches.
 
     def print_loss(event):
         if isinstance(event, EpochFinished):

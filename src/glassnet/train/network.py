@@ -105,11 +105,13 @@ class Network(NetworkState):
         `stopping` is a rule or several: EarlyStopping, Convergence, TimeLimit. `progress` is None (a bar on a
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
-        steps. `engine` is "auto", "compiled" or "interpreter". `threads` make each compiled step together,
-        with the same bits for any number of them; by default the environment's GLASSNET_THREADS, or else as
-        many of this process's cores as the work of a step is worth, one below about a millisecond.
+        steps; where none of them looks at each epoch, many epochs run in one native call. `engine` is "auto",
+        "compiled" or "interpreter". `threads` make each compiled step together, with the same bits for any
+        number of them; by default the environment's GLASSNET_THREADS, or else as many of this process's
+        cores as the work of a step is worth, one below about a millisecond.
 
-        Returns the History. Ctrl-C ends the run, keeps the last finished epoch and says so in
+        Returns the History. Ctrl-C ends the run, keeps the last finished epoch (of epochs shorter than some
+        hundredths of a second the last that were not lost with their native call) and says so in
         `history.stopped`. Raises DataError, ShapeError or ConfigurationError for input that does not fit,
         DivergedError when a loss or a parameter is not finite, UncompilableError where engine="compiled"
         cannot be had.

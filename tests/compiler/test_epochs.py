@@ -222,7 +222,11 @@ def test_a_schedule_gives_each_step_its_rate(training):
         for runner in runners:
             runner.run(0, 2)
             runner.run_steps(2, 0, 2)
-        assert runners[0].rate_of(4) == runners[1].rate_of(4) == 0.125 * run.learning_rate
+        assert (
+            runners[0].rates_of(np.array([4]))
+            == runners[1].rates_of(np.array([4]))
+            == 0.125 * run.learning_rate
+        )
         by_hand = run.reference()
         for number in range(runners[1].steps_taken):
             by_hand.learning_rate = run.learning_rate * 0.5 / (number + 1)

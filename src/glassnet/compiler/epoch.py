@@ -6,7 +6,7 @@ import ctypes
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +17,7 @@ import numpy as np
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
+from glassnet.compiler.gather import copy_images, copy_row
 from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import (
@@ -32,8 +33,6 @@ from glassnet.compiler.loop_ir import (
     Value,
 )
 from glassnet.compiler.loop_language import BITS
-from glassnet.compiler.lowering.image_entrance import packed, turn_blocks
-from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.lowering.random import lower_shuffle
 from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS, divide
 from glassnet.compiler.passes.forward import forward
@@ -42,9 +41,9 @@ from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.work import work
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
 from glassnet.compiler.stages import stage
+from glassnet.compiler.tally import TalliedRows, TallyPlan
 from glassnet.compiler.threads import Member, Team, requested_threads, thread_count
 from glassnet.core.dtype import NDArray
-from glassnet.core.shape import size_of
 from glassnet.core.step import StepGraph, TrainingData
 from glassnet.errors import UncompilableError
 
@@ -57,12 +56,14 @@ class _Arguments:
     order: Buffer
     words: Buffer
     rates: Buffer
+    records: Buffer  # for every epoch the sum of its rows' losses, and its tallies
     rows: Value
     steps: Value  # of a whole epoch
     first_step: Value
     end_step: Value
     shuffles: Value  # 1 where the call begins an epoch, else 0
     sums_anew: Value  # 0 where the call before was a part of the same sum of losses, else 1
+    tallies: Value  # 1 where it ends one, else 0
     first_epoch: Value
     epochs: Value
     first_number: Value
@@ -132,6 +133,7 @@ class EpochProgram:
         self.count, self.rate = storages[-2:]
         self.loss = self.plan.storage(self.plan.graph.outputs[0])
         self.total = b.buffer("total", "f64", 1)
+        self.tallies = [TallyPlan(tally, b, cpu, storages[: step.carried]) for tally in step.tallies]
         lifetimes = stage("lower", self._write, b)
         arena_size = stage("memory", finish_memory, b, lifetimes)
         loops = b.finish(b.load(self.total, 0))
@@ -139,7 +141,10 @@ class EpochProgram:
         several = thread_count(threads, step_work) > 1
         divided = stage("threads", divide, loops, lifetimes) if several else None
         self.loops: Function = stage("forwarding", forward, divided.function if divided else loops, lifetimes)
-        constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
+        plans = [self.plan, *(tally.plan for tally in self.tallies)]
+        constants = [
+            (plan.storage(node), node.value.ravel().tolist()) for plan in plans for node in plan.constants
+        ]
         self.memory = EpochMemory(
             arena_size,
             storages[: step.carried],
@@ -153,15 +158,24 @@ class EpochProgram:
         def pointer(name: str, element: str) -> Buffer:
             return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
 
-        names = ("rows", "steps", "first_step", "end_step", "shuffles", "sums_anew", "first_epoch")
-        names += ("epochs", "first_number", "rate_stride", "stream", "key0", "key1")
+        names = ("rows", "steps", "first_step", "end_step", "shuffles", "sums_anew", "tallies")
+        names += ("first_epoch", "epochs", "first_number", "rate_stride", "stream", "key0", "key1")
         arguments = _Arguments(
             [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
             pointer("order", "i32"),
             pointer("words", "i32"),
             pointer("rates", self.rate.buffer.element),
+            pointer("records", "f64"),
             *(b.argument(name) for name in names),
         )
+        tallied = [
+            TalliedRows(
+                [pointer(f"tallied_{number}_{i}", x.buffer.element) for i, x in enumerate(plan.columns)],
+                b.argument(f"count_{number}"),
+                b.argument(f"blocks_{number}"),
+            )
+            for number, plan in enumerate(self.tallies)
+        ]
         lifetimes: dict[Buffer, tuple[int, int]] = {}
         if self._once:
             self._gather(b, arguments, 0, arguments.first_epoch)
@@ -187,6 +201,16 @@ class EpochProgram:
 
                 b.loop(arguments.first_step, arguments.end_step, 1, scheduled)
                 while_finite(b.load(self.total, 0))
+            b.store(arguments.records, Index.of(e) * self.step.record_size, b.load(self.total, 0))
+            if self.tallies:
+                b.loop(0, arguments.tallies, 1, lambda _: tally(e))
+
+        def tally(e: Position) -> None:
+            kernels, place = len(self.plan.kernels), Index.of(e) * self.step.record_size + 1
+            for plan, rows in zip(self.tallies, tallied, strict=True):
+                own = plan.write(b, rows, arguments.records, place)
+                lifetimes.update({x: (kernels + first, kernels + last) for x, (first, last) in own.items()})
+                kernels, place = kernels + len(plan.plan.kernels), place + plan.size
 
         def step(s: Position, epoch: Value) -> None:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
@@ -242,7 +266,7 @@ class EpochProgram:
             source = source_of(Index.of(r))
             for given, column in zip(arguments.columns, self.columns, strict=True):
                 if not isinstance(column, ImageStorage):
-                    self._copy_row(b, given, column, source, r)
+                    copy_row(b, self._cpu, given, column, self.step.batch_size, source, r)
             if self.numbers and not self._once:
                 self._number(b, arguments, place, r, epoch)
             if self.weight:
@@ -253,52 +277,46 @@ class EpochProgram:
         b.loop(0, self.step.batch_size, 1, row)
         for given, column in zip(arguments.columns, self.columns, strict=True):
             if isinstance(column, ImageStorage):
-                size = size_of(column.whole[1:])
-                turn_blocks(
-                    b, column, given, packed(column.whole[1:]), lambda r, size=size: source_of(r) * size
-                )
+                copy_images(b, given, column, source_of)
 
-    def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: Position) -> None:
-        """Copies a row of the data, of any rank: the lines of an example lie one behind the other."""
-        if target.shape[0] == 1 and self.step.batch_size > 1:
-            b.store(target.buffer, r, b.load(source, row))  # one label a row
-            return
-        lanes, (lines, columns) = self._cpu.lanes(source.element), target.shape
-        lines //= self.step.batch_size
 
-        def line(i: Position) -> None:
-            def piece(j: Position, valid: int) -> None:
-                place = row * (lines * columns) + Index.of(i) * columns + j
-                loaded = b.load(source, place, lanes, mask=None if valid == lanes else valid)
-                b.store(target.buffer, target.index(Index.of(r) * lines + i, j), loaded)
-
-            along(b, columns, lanes, piece)
-
-        b.loop(0, lines, 1, line)
+_programs: dict[Hashable, tuple[NativeFunction, EpochMemory]] = {}
+_PROGRAMS_KEPT = 32
 
 
 def compile_epoch(
     step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1
 ) -> tuple[NativeFunction, EpochMemory]:
-    """The native function of a step graph and its memory, from the cache if it was compiled before.
+    """The native function of a step graph and its memory, from memory or the cache if it was compiled before.
 
     One program serves any number of `threads` but one; with None the work of a step decides which it is.
     """
+
+    kind = {None: "any", 1: "one"}.get(threads, "several")
+    known = (step, gathered_once, cpu, kind)
+    if known in _programs:
+        native, memory = _programs[known]
+        return replace(native, from_cache=True), memory
 
     def make() -> bytes:
         program = EpochProgram(step, gathered_once, cpu, threads)
         memory = program.memory.to_json()
         return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
 
-    kind = {None: "any", 1: "one"}.get(threads, "several")
-    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {kind} {step.graph.signature()}"
+    tallies = [f"{tally.block_rows} {tally.carried} {tally.graph.signature()}" for tally in step.tallies]
+    form = f"{step.batch_size} {gathered_once} {kind}"
+    key = "\n".join([sources_fingerprint(), form, step.graph.signature(), *tallies])
     content, from_cache = cached(key, cpu, make)
     end = 8 + int.from_bytes(content[:8], "little")
     memory = EpochMemory.from_json(content[8:end])
     several = memory.private is not None
-    pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
-    numbers = [ctypes.c_int64] * (13 + several * 2)
+    tallied = sum(tally.data + 1 for tally in step.tallies)
+    pointers = [ctypes.c_void_p] * (5 + step.data + tallied + several * (len(PRIVATE_ELEMENTS) + 1))
+    numbers = [ctypes.c_int64] * (14 + 2 * len(step.tallies) + several * 2)
     native = load(content[end:], "epoch", [*pointers, *numbers], F64)
+    while len(_programs) >= _PROGRAMS_KEPT:
+        _programs.pop(next(iter(_programs)), None)
+    _programs[known] = native, memory
     return replace(native, from_cache=from_cache), memory
 
 
@@ -328,6 +346,8 @@ class CompiledRunner:
         if data.key is None and data.rows != step.batch_size:
             raise UncompilableError("rows in a fixed order are compiled for one full batch only.")
         self._step = step
+        self.tallies = bool(step.tallies)
+        self._records = np.empty((0, step.record_size))
         self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu(), threads)
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
@@ -371,13 +391,19 @@ class CompiledRunner:
             for storage, shape in zip(self._carried[:count], shapes, strict=True)
         ]
 
-    def rate_of(self, step: int) -> float:
-        """The rate of a step by its number, at the present learning rate."""
-        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+    def rates_of(self, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers, at the present learning rate."""
+        return np.broadcast_to(self._step.rates(self.learning_rate, steps), steps.shape)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
-        return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
+        return float(self.run_recorded(first_epoch, epochs)[-1, 0])
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """Trains for `epochs` in one native call; the mean loss of each, and its tallies."""
+        self._call(first_epoch, epochs, 0, self.steps_per_epoch)
+        self._records[:, 0] /= self._data.rows
+        return self._records
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
         """Trains for some steps of an epoch in one native call; their mean loss, and their rows."""
@@ -385,35 +411,62 @@ class CompiledRunner:
         seen = min(end * size, self._data.rows) - first * size
         return self._call(epoch, 1, first, end) / seen, seen
 
+    @property
+    def sums(self) -> NDArray:
+        """The tallies (sums,) of the last epoch; empty where none are taken."""
+        return self._records[-1, 1:]
+
+    def snapshot(self) -> NDArray:
+        """All that the steps to come depend on, besides data and rates."""
+        return self._arena.snapshot()
+
+    def restore(self, snapshot: NDArray) -> None:
+        """Brings back what `snapshot` has put aside."""
+        self._arena.restore(snapshot)
+
     def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
         """The native call, or several where there are threads; the losses of the last epoch's rows, summed.
 
-        A team may change its number between short calls, which sum up losses in the order of a long one.
+        They make the records: a sum of losses and the tallies of each epoch. A sum that is not finite ends
+        the call; what was to be recorded behind it is NaN. A team may change its number between short calls,
+        which sum up losses in the order of a long one.
         """
-        if self._team is None:
-            return self._piece(first_epoch, epochs, first_step, end_step, True)
+        records = self._records = np.full((epochs, self._step.record_size), np.nan)
         width, end_epoch = end_step - first_step, first_epoch + epochs
         epoch, step, total = first_epoch, first_step, 0.0
         while epoch < end_epoch and math.isfinite(total):
-            steps = self._team.pace.steps
+            steps = self._team.pace.steps if self._team else width * epochs
+            left = records[epoch - first_epoch :]
             if step == first_step and steps >= width:
                 whole = min(steps // width, end_epoch - epoch)
-                total = self._piece(epoch, whole, first_step, end_step, True)
+                total = self._piece(epoch, whole, first_step, end_step, True, left)
                 epoch += whole
             else:
                 end = min(step + steps, end_step)
-                total = self._piece(epoch, 1, step, end, step == first_step)
+                total = self._piece(epoch, 1, step, end, step == first_step, left)
                 epoch, step = (epoch, end) if end < end_step else (epoch + 1, first_step)
+        records[-1, 0] = total
         return total
 
-    def _piece(self, first_epoch: int, epochs: int, first_step: int, end_step: int, sums_anew: bool) -> float:
+    def _piece(
+        self,
+        first_epoch: int,
+        epochs: int,
+        first_step: int,
+        end_step: int,
+        sums_anew: bool,
+        records: NDArray,
+    ) -> float:
         """One native call."""
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
-        rates = self._step.rates(self.learning_rate, self.steps_taken, count)
+        first = self.steps_taken + 1
+        rates = self._step.rates(self.learning_rate, np.arange(first, first + count))
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        arrays = [*data.columns, self._order, self._words, rates]
+        arrays = [*data.columns, self._order, self._words, rates, records]
+        tallied = list(zip(self._step.tallies, data.tallied, strict=True))
+        arrays += [column for _, columns in tallied for column in columns]
         numbers = [
             data.rows,
             self.steps_per_epoch,
@@ -421,6 +474,7 @@ class CompiledRunner:
             end_step,
             int(first_step == 0),
             int(sums_anew),
+            int(end_step == self.steps_per_epoch),
             first_epoch,
             epochs,
             data.first_number,
@@ -428,6 +482,8 @@ class CompiledRunner:
             stream,
             *words,
         ]
+        for tally, (*_, weights) in tallied:
+            numbers += [len(weights), -(-len(weights) // tally.block_rows)]
         if self._team is None:
             return self._total(arrays, (), numbers)
 

@@ -17,10 +17,11 @@ from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.execute import runner
 from glassnet.nn import Run
 from glassnet.optim import Optimizer
+from glassnet.train.course import Measures
 from glassnet.train.events import Listener
 from glassnet.train.fitting import resolve_optimizer
 from glassnet.train.history import History
-from glassnet.train.loop import Measures, listening, train
+from glassnet.train.loop import listening, train
 from glassnet.train.options import require_whole
 from glassnet.train.plateau import follow_plateau
 from glassnet.train.program import BatchLoss, build_step
@@ -86,7 +87,7 @@ def minimize(
     program = TrainingProgram(made, step.carried, 0, reason)
     kept = [start]
     history = History("loss")
-    measures = Measures(lambda model: {}, _no_norm, follow_plateau(chosen), _fault)
+    measures = Measures(lambda sums: {}, None, _no_norm, follow_plateau(chosen), _fault)
     with listening(progress, listeners) as told:
         train(
             program,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from glassnet.core.document import identity_of
 from glassnet.core.dtype import DType
 from glassnet.core.random import Key
 from glassnet.nn import Parameters
@@ -30,6 +32,11 @@ class Setting:
     def shuffle(self) -> Key:
         """The key of the orders of the rows."""
         return Key(self.seed).fold(SHUFFLING)
+
+    @property
+    def identity(self) -> Hashable | None:
+        """What decides the loss of a batch, besides the seed; None where others wrote a part of it."""
+        return identity_of(self.composition)
 
     def loss(self) -> BatchLoss:
         """The loss of a batch in training."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -17,8 +14,7 @@ import numpy as np
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
-from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
-from glassnet.compiler.llvm import emit
+from glassnet.compiler.jit import NativeFunction, load
 from glassnet.compiler.loop_ir import (
     F64,
     Buffer,
@@ -39,8 +35,10 @@ from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS, divide
 from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.compiler.passes.layout import Storage
+from glassnet.compiler.passes.uncompiled import refuse_foreign
 from glassnet.compiler.passes.work import work
 from glassnet.compiler.program import Plan, finish_memory, plan_graph
+from glassnet.compiler.records import Constants, cached_program, constants_of, storage_of
 from glassnet.compiler.stages import stage
 from glassnet.compiler.threads import Member, Team, requested_threads, thread_count
 from glassnet.core.dtype import NDArray
@@ -82,31 +80,21 @@ class EpochMemory:
     size: int
     carried: list[Storage]
     count: Storage
-    constants: list[tuple[Storage, list[float]]]
+    constants: Constants
     work: int
     private: int | None
 
-    def to_json(self) -> bytes:
-        """As text for the cache."""
-        return json.dumps(asdict(self)).encode()
-
     @staticmethod
-    def from_json(text: bytes) -> EpochMemory:
-        """What `to_json` wrote."""
-        document = json.loads(text)
+    def of(document: dict[str, Any]) -> EpochMemory:
+        """What a record in the cache says."""
         return EpochMemory(
             document["size"],
-            [_storage(entry) for entry in document["carried"]],
-            _storage(document["count"]),
-            [(_storage(entry), values) for entry, values in document["constants"]],
+            [storage_of(entry) for entry in document["carried"]],
+            storage_of(document["count"]),
+            constants_of(document["constants"]),
             document["work"],
             document["private"],
         )
-
-
-def _storage(document: dict[str, Any]) -> Storage:
-    shape = (document["shape"][0], document["shape"][1])
-    return Storage(**{**document, "buffer": Buffer(**document["buffer"]), "shape": shape})
 
 
 class EpochProgram:
@@ -138,12 +126,11 @@ class EpochProgram:
         several = thread_count(threads, step_work) > 1
         divided = stage("threads", divide, loops, lifetimes) if several else None
         self.loops: Function = stage("forwarding", forward, divided.function if divided else loops, lifetimes)
-        constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
         self.memory = EpochMemory(
             arena_size,
             storages[: step.carried],
             self.count,
-            constants,
+            self.plan.constant_values,
             step_work,
             divided.private if divided else None,
         )
@@ -285,29 +272,20 @@ def compile_epoch(
     One program serves any number of `threads` but one; with None the work of a step decides which it is.
     """
 
-    def make() -> bytes:
+    def make() -> tuple[EpochMemory, Function]:
         program = EpochProgram(step, gathered_once, cpu, threads)
-        memory = program.memory.to_json()
-        return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
+        return program.memory, program.loops
 
+    refuse_foreign(step.graph)
     kind = {None: "any", 1: "one"}.get(threads, "several")
-    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {kind} {step.graph.signature()}"
-    content, from_cache = cached(key, cpu, make)
-    end = 8 + int.from_bytes(content[:8], "little")
-    memory = EpochMemory.from_json(content[8:end])
+    form = f"epoch {step.batch_size} {gathered_once} {kind} {step.graph.signature()}"
+    document, image, from_cache = cached_program(form, cpu, make)
+    memory = EpochMemory.of(document)
     several = memory.private is not None
     pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
     numbers = [ctypes.c_int64] * (12 + several * 2)
-    native = load(content[end:], "epoch", [*pointers, *numbers], F64)
+    native = load(image, "epoch", [*pointers, *numbers], F64)
     return replace(native, from_cache=from_cache), memory
-
-
-@functools.cache
-def sources_fingerprint() -> str:
-    """The state of glassnet's own sources: a program in the cache is as old as the compiler that wrote it."""
-    root = Path(__file__).parent.parent
-    files = sorted(path for part in ("compiler", "core", "ops") for path in (root / part).rglob("*.py"))
-    return " ".join(f"{path.stem}:{(stat := path.stat()).st_size}:{stat.st_mtime_ns}" for path in files)
 
 
 class CompiledRunner:

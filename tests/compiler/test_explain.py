@@ -13,7 +13,7 @@ import glassnet as gn
 import glassnet.numpy as gnp
 from glassnet import execute
 from glassnet.compiler.cpu import host_cpu
-from glassnet.compiler.function import GraphProgram
+from glassnet.compiler.graph_program import GraphProgram
 from glassnet.compiler.stages import recording, stage
 from glassnet.errors import ConfigurationError
 from glassnet.transforms.tracing import trace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 import glassnet as gn
 import glassnet.numpy as gnp
-from glassnet.compiler import function
+from glassnet.compiler import graph_program
 from glassnet.compiler.function import CompiledGraph
 from glassnet.core.dtype import FLOAT32
 from glassnet.core.random import Key
@@ -53,7 +55,7 @@ def test_a_graph_from_the_cache_needs_no_pass_and_gives_the_same_bits(monkeypatc
     def plan_again(*_: Any) -> None:
         raise AssertionError("planned a second time")
 
-    monkeypatch.setattr(function, "plan_graph", plan_again)
+    monkeypatch.setattr(graph_program, "plan_graph", plan_again)
     second = CompiledGraph(trace(f, *arrays)[0])
     assert (first.from_cache, second.from_cache) == (False, True)
     for one, other in zip(expected, second(arrays), strict=True):
@@ -79,3 +81,22 @@ def test_an_op_of_the_users_own_is_not_taken_for_ours():
         CompiledGraph(trace(five, np.ones(3))[0])
     with pytest.raises(UncompilableError, match="the op tanh is not one of glassnet's"):
         CompiledGraph(trace(lambda x: gn.scan(lambda c, r: (five(c) + r, c), x[0], x)[0], np.ones(3))[0])
+
+
+def test_a_run_from_the_cache_loads_no_pass_and_no_lowering():
+    script = """
+import sys
+import numpy as np
+import glassnet as gn
+
+net = gn.Network([gn.Dense(3, activation="tanh"), gn.Dense(1)], loss="mean_squared_error", seed=0)
+net.fit(np.ones((8, 2)), np.ones(8), epochs=2, progress=False)
+net.predict(np.ones((8, 2)))
+parts = {name.split(".")[2] for name in sys.modules if name.startswith("glassnet.compiler.")}
+print(*sorted(parts & {"program", "lowering", "explain"}), *({"rich", "cyclopts", "polars"} & set(sys.modules)))
+"""
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert [run.stdout.split() for run in runs] == [["lowering", "program"], []]

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from glassnet.compiler.cpu import CPU, host_cpu
-from glassnet.compiler.epoch import EpochProgram, compile_epoch
-from glassnet.compiler.function import CompiledGraph, GraphProgram, require_native
+from glassnet.compiler.epoch import compile_epoch
+from glassnet.compiler.epoch_program import EpochProgram
+from glassnet.compiler.function import CompiledGraph, require_native
+from glassnet.compiler.graph_program import GraphProgram
 from glassnet.compiler.jit import assembly, compile_text
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import Builder

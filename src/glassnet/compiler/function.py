@@ -13,14 +13,9 @@ from glassnet.compiler._llvm_binding import native_available
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.jit import load
-from glassnet.compiler.loop_ir import Builder
-from glassnet.compiler.loop_language import Function
-from glassnet.compiler.passes.forward import forward
 from glassnet.compiler.passes.layout import Storage
 from glassnet.compiler.passes.uncompiled import refuse_foreign
-from glassnet.compiler.program import finish_memory, plan_graph
 from glassnet.compiler.records import Constants, cached_program, constants_of, storage_of
-from glassnet.compiler.stages import stage
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.errors import ShapeError, UncompilableError
@@ -46,23 +41,6 @@ class GraphMemory:
         )
 
 
-class GraphProgram:
-    """A graph as a native function without arguments: the arrays lie in the arena."""
-
-    def __init__(self, graph: Graph, cpu: CPU) -> None:
-        b = Builder("graph")
-        plan = plan_graph(graph, b, cpu)
-        lifetimes = stage("lower", plan.lower, b, cpu)
-        size = stage("memory", finish_memory, b, lifetimes)
-        self.loops = stage("forwarding", forward, b.finish(), lifetimes)
-        self.memory = GraphMemory(
-            size,
-            [plan.storage(node) for node in plan.graph.inputs],
-            [plan.storage(node) for node in plan.graph.outputs],
-            plan.constant_values,
-        )
-
-
 class CompiledGraph:
     """A graph compiled for one set of shapes; called with the inputs in order, it returns new arrays."""
 
@@ -71,11 +49,9 @@ class CompiledGraph:
         refuse_foreign(graph)
         cpu = cpu or host_cpu()
 
-        def make() -> tuple[GraphMemory, Function]:
-            program = GraphProgram(graph, cpu)
-            return program.memory, program.loops
-
-        document, image, self.from_cache = cached_program(f"graph {graph.signature()}", cpu, make)
+        form = f"graph {graph.signature()}"
+        found = cached_program(form, cpu, "graph_program", "GraphProgram", graph, cpu)
+        document, image, self.from_cache = found
         memory = GraphMemory.of(document)
         self._graph = graph
         self._arena = Arena(memory.size)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.jit import cached, compile_text
@@ -24,20 +25,29 @@ from glassnet.compiler.passes.layout import Storage
 Constants = Sequence[tuple[Storage, list[float]]]
 
 
+class Program(Protocol):
+    """A program written for the first time: its loops, and the record of its memory, which is a dataclass."""
+
+    loops: Function
+    memory: Any
+
+
 def cached_program(
-    form: str, cpu: CPU, make: Callable[[], tuple[Any, Function]]
+    form: str, cpu: CPU, module: str, program: str, *arguments: Any
 ) -> tuple[dict[str, Any], bytes, bool]:
     """The record of a program as a document, its object, and whether they were read from the cache.
 
-    `form` decides all that `make` makes: a record, which is a dataclass, and the loops.
+    `form` decides all that `program(*arguments)` of a module of the compiler makes. That module is loaded
+    where there is something to write: it brings the passes and the lowering, two thirds of the compiler.
     """
 
-    def together() -> bytes:
-        record, loops = make()
-        text = json.dumps(asdict(record)).encode()
-        return len(text).to_bytes(8, "little") + text + compile_text(emit(loops, cpu), cpu)
+    def write() -> bytes:
+        written: Program = getattr(import_module(f"glassnet.compiler.{module}"), program)(*arguments)
+        record = json.dumps(asdict(written.memory)).encode()
+        image = compile_text(emit(written.loops, cpu), cpu)
+        return len(record).to_bytes(8, "little") + record + image
 
-    content, from_cache = cached(f"{sources_fingerprint()} {form}", cpu, together)
+    content, from_cache = cached(f"{sources_fingerprint()} {form}", cpu, write)
     end = 8 + int.from_bytes(content[:8], "little")
     return json.loads(content[8:end]), content[end:], from_cache
 

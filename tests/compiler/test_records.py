@@ -92,8 +92,8 @@ import glassnet as gn
 net = gn.Network([gn.Dense(3, activation="tanh"), gn.Dense(1)], loss="mean_squared_error", seed=0)
 net.fit(np.ones((8, 2)), np.ones(8), epochs=2, progress=False)
 net.predict(np.ones((8, 2)))
-parts = {name.split(".")[2] for name in sys.modules if name.startswith("glassnet.compiler.")}
-print(*sorted(parts & {"program", "lowering", "explain"}), *({"rich", "cyclopts", "polars"} & set(sys.modules)))
+loaded = {name.removeprefix("glassnet.compiler.") for name in sys.modules}
+print(*sorted(loaded & {"program", "lowering", "explain", "rich", "cyclopts", "polars"}))
 """
     runs = [
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

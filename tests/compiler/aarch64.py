@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.compiler import barrier, epoch, function
+from glassnet.compiler import barrier, epoch, function, records
 from glassnet.compiler._llvm_binding import binding
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.jit import NativeFunction
-from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import Function
 from glassnet.compiler.pace import Pace
 from glassnet.compiler.threads import Member
 
@@ -225,9 +223,6 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
             machine.threads, machine.private = 1, 0
             return result
 
-    def compile_function(loops: Function, cpu: CPU) -> NativeFunction:
-        return machine.program(emit(loops, cpu), loops.name)
-
     total = CompiledRunner._total
 
     def shown_total(self: CompiledRunner, arrays: Any, own: Any, numbers: Any) -> float:
@@ -238,8 +233,7 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
     for module in (function, epoch):
         patch.setattr(module, "host_cpu", lambda: ARM)
         patch.setattr(module, "Arena", ShownArena)
-    patch.setattr(function, "compile_function", compile_function)
+        patch.setattr(module, "load", lambda image, name, *_: machine.program(image.decode(), name))
     patch.setattr(epoch, "Team", ArmTeam)
-    patch.setattr(epoch, "compile_text", lambda text, cpu: text.encode())
-    patch.setattr(epoch, "load", lambda image, name, *_: machine.program(image.decode(), name))
+    patch.setattr(records, "compile_text", lambda text, cpu: text.encode())
     patch.setattr(CompiledRunner, "_total", shown_total)

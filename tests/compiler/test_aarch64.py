@@ -9,7 +9,7 @@ import pytest
 
 import glassnet as gn
 import glassnet.numpy as gnp
-from glassnet.compiler.epoch import EpochProgram
+from glassnet.compiler.epoch_program import EpochProgram
 from glassnet.compiler.function import compile_graph
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.passes import divide

@@ -11,7 +11,7 @@ import pytest
 from glassnet.compiler import function, jit
 from glassnet.compiler._llvm_binding import STACK_PROBES, binding, code_triple, runtime_symbols
 from glassnet.compiler.cpu import CPU, host_cpu
-from glassnet.compiler.epoch import EpochProgram
+from glassnet.compiler.epoch_program import EpochProgram
 from glassnet.compiler.function import compile_graph
 from glassnet.compiler.jit import NativeFunction
 from glassnet.compiler.llvm import emit

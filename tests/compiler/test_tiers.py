@@ -10,7 +10,7 @@ import pytest
 import glassnet as gn
 from glassnet.compiler import epoch
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.epoch import EpochProgram
+from glassnet.compiler.epoch_program import EpochProgram
 from glassnet.compiler.jit import assembly
 from glassnet.compiler.llvm import emit
 from glassnet.optim import Adam

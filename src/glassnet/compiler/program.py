@@ -71,6 +71,11 @@ class Plan:
         """The constant arrays that somebody has to write into the arena before the first call."""
         return [node for node in self.layout.storages if node.op.name == "constant"]
 
+    @property
+    def constant_values(self) -> list[tuple[Storage, list[float]]]:
+        """Where they lie, and their elements."""
+        return [(self.storage(node), node.value.ravel().tolist()) for node in self.constants]
+
     def lower(self, b: Builder, cpu: CPU) -> dict[Buffer, tuple[int, int]]:
         """Emits every kernel's loops; the lifetimes of the buffers that only kernels see."""
         lifetimes: dict[Buffer, tuple[int, int]] = {}

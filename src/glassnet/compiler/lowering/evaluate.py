@@ -197,8 +197,11 @@ class Evaluator:
             self.store(node, place, value)
 
     def store(self, node: Node, place: Place, value: Operand) -> None:
-        """Writes the node's elements at `place` to its storage."""
-        storage = self.layout.storages[node]
+        """Writes the node's elements at `place` to all its places."""
+        for storage in self.layout.places(node):
+            self._store(node, storage, place, value)
+
+    def _store(self, node: Node, storage: Storage, place: Place, value: Operand) -> None:
         if self.values.storage(node) == "matrix":
             if value.type.lanes > 1 and storage.transposed is (place.along == "j"):
                 raise UncompilableError(f"writing {node!r} across its lines is not compiled yet.")

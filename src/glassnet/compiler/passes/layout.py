@@ -66,6 +66,17 @@ class Layout:
     copies: dict[Node, Storage] = field(default_factory=dict[Node, Storage])
     products: dict[Kernel, Product] = field(default_factory=dict[Kernel, Product])
     kernels: list[Kernel] = field(default_factory=list[Kernel])
+    others: dict[Node, list[Storage]] = field(default_factory=dict[Node, list[Storage]])
+    written: dict[Node, set[int]] = field(default_factory=dict[Node, set[int]])  # operands that are in place
+
+    def places(self, node: Node) -> list[Storage]:
+        """All places where a value is written: its storage, and those in wholes that it is a piece of."""
+        return [self.storages[node], *self.others.get(node, ())]
+
+    @property
+    def within_others(self) -> set[Node]:
+        """The values that are written into others."""
+        return {*self.others, *(node for node, storage in self.storages.items() if storage.within)}
 
 
 def plan_layout(
@@ -169,9 +180,9 @@ def _with_copies(kernels: Sequence[Kernel], layout: Layout) -> list[Kernel]:
     made: set[Node] = set()
     for kernel in kernels:
         product = layout.products.get(kernel)
-        if product and product.b in layout.copies and product.b not in made:
-            made.add(product.b)
-            rows, columns = layout.storages[product.b].shape
-            result.append(Kernel("copy", (rows, columns), product.b, [], set(), (product.b,), ()))
+        for b in [each.b for each in product.summands] if product else []:
+            if b in layout.copies and b not in made:
+                made.add(b)
+                result.append(Kernel("copy", layout.storages[b].shape, b, [], set(), (b,), ()))
         result.append(kernel)
     return result

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import COSTLY, Kernel
 from glassnet.compiler.passes.image_ops import matrices_across
-from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
+from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise, lines_of
+from glassnet.compiler.passes.vocabulary import PRODUCTS
 from glassnet.core.graph import Node
 from glassnet.ops.matrix import split_spec
 
@@ -47,6 +48,12 @@ class Product:
     extents: tuple[int, int, int]  # u, v, k
     transposed: bool  # (u, v) is (column, row) of the result
     batch: int = 1
+    rest: tuple[Product, ...] = ()  # which are added to it
+
+    @property
+    def summands(self) -> tuple[Product, ...]:
+        """The products that are added up."""
+        return (self, *self.rest)
 
 
 class Orientation:
@@ -95,8 +102,7 @@ class Orientation:
     @property
     def flipped(self) -> list[Node]:
         """The operands that some product wants the other way round than they lie."""
-        wanted = (self._copied(product) for product in self.products.values())
-        return list(dict.fromkeys(node for node in wanted if node is not None))
+        return list(dict.fromkeys(x for product in self.products.values() for x in self._copied(product)))
 
     # -- classes
 
@@ -198,8 +204,8 @@ class Orientation:
                 assert kernel.anchor is not None  # contractions have one
                 if (self._find(kernel.anchor) in with_inputs) is own:
                     self._settle(kernel.anchor, transposed=False)
-                    product = self._product(kernel)
-                    self._settle(product.b, transposed=not product.b_by_rows)
+                    for product in self._product(kernel).summands:
+                        self._settle(product.b, transposed=not product.b_by_rows)
 
     def _product(self, kernel: Kernel) -> Product:
         assert kernel.anchor is not None  # contractions have one
@@ -209,8 +215,17 @@ class Orientation:
         return self._known[kernel, turned]
 
     def _make_product(self, node: Node, *, turned: bool) -> Product:
-        x, y = node.inputs
-        x_labels, y_labels, out = split_spec(node.attributes["spec"])
+        if node.op is not PRODUCTS:
+            return self._make_summand(node.inputs, node.attributes["spec"], turned=turned)
+        first, *rest = (
+            self._make_summand(node.inputs[2 * n : 2 * n + 2], spec, turned=turned)
+            for n, spec in enumerate(node.attributes["specs"])
+        )
+        return replace(first, rest=tuple(rest))
+
+    def _make_summand(self, operands: Sequence[Node], spec: str, *, turned: bool) -> Product:
+        x, y = operands
+        x_labels, y_labels, out = split_spec(spec)
         *stack, u, v = (*out[:-2], out[-1], out[-2]) if turned else out
         k = next(label for label in x_labels if label in y_labels and label not in out)
         if v in x_labels:
@@ -227,9 +242,9 @@ class Orientation:
             batch,
         )
 
-    def _copied(self, product: Product) -> Node | None:
-        """The operand that the product wants the other way round than it lies, if it does."""
-        return product.b if self.is_transposed(product.b) is product.b_by_rows else None
+    def _copied(self, product: Product) -> list[Node]:
+        """The operands that the product wants the other way round than they lie."""
+        return [x.b for x in product.summands if self.is_transposed(x.b) is x.b_by_rows]
 
     # -- turning classes
 
@@ -264,8 +279,9 @@ class Orientation:
 
     def classes(self, kernel: Kernel) -> list[Node]:
         """The classes that a kernel's time depends on."""
-        nodes = [self.values.base(x) for x in kernel.anchor.inputs] if kernel.anchor else []
-        nodes = [*self._matrices(kernel), *nodes, *([kernel.anchor] if kernel.anchor else [])]
+        nodes = self._matrices(kernel)
+        if kernel.kind == "contraction" and kernel.anchor:
+            nodes += [kernel.anchor, *map(self.values.base, kernel.anchor.inputs)]
         return list(dict.fromkeys(self._find(x) for x in nodes if self.values.storage(x) == "matrix"))
 
     def _cost(self, kernels: Sequence[Kernel]) -> float:
@@ -277,8 +293,8 @@ class Orientation:
             if (kernel, turned) not in self._costs:
                 self._costs[kernel, turned] = self._cost_of(kernel, turned=turned)
             total += self._costs[kernel, turned]
-            if kernel.kind == "contraction" and (node := self._copied(self._product(kernel))) is not None:
-                copies[node] = None
+            if kernel.kind == "contraction":
+                copies.update(dict.fromkeys(self._copied(self._product(kernel))))
         for node in copies:
             rows, columns = lines_of(node)
             total += rows * columns * (_COPY_IN_CACHE if rows * columns < _FIRST_CACHE else _COPY_BEYOND)
@@ -293,15 +309,16 @@ class Orientation:
 
     def _cost_of(self, kernel: Kernel, *, turned: bool) -> float:
         """About how many cycles one kernel takes, made this way."""
-        work = sum(_COSTLY_OP if node.op.name in COSTLY else 1.0 for node in kernel.nodes)
+        others = [node for node in kernel.nodes if not is_contraction(node)]
+        work = sum(_COSTLY_OP if node.op.name in COSTLY else 1.0 for node in others)
         leading = self._leading(kernel)
         if kernel.kind == "contraction":
             product = self._product(kernel)
-            u, v, k = product.extents
-            vectors = self._vectors(v, leading)
+            u, v, _ = product.extents
+            vectors, depths = self._vectors(v, leading), [summand.extents[2] for summand in product.summands]
             # The right operand is read once, the left one again for every panel.
-            traffic = _reading(k * v) + _reading(u * k) * -(-vectors // _PANEL)
-            return product.batch * (u * vectors * (k / 2 + work) + traffic)
+            traffic = sum(_reading(k * v) + _reading(u * k) * -(-vectors // _PANEL) for k in depths)
+            return product.batch * (u * vectors * (sum(depths) / 2 + work) + traffic)
         rows, columns = kernel.space
         if turned:
             rows, columns = columns, rows

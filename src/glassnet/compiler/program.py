@@ -17,11 +17,13 @@ from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
 from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
+from glassnet.compiler.passes.advance import advance
 from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.factor import factor
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
+from glassnet.compiler.passes.hoist import hoist
 from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
@@ -166,7 +168,8 @@ def _tidied(graph: Graph) -> Graph:
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)
         graph = stage("recall", recall, stage("simplify", simplify, graph))
-        graph = stage("sink", sink, stage("turn", turn, stage("simplify", simplify, graph)))
+        graph = stage("hoist", hoist, stage("advance", advance, stage("simplify", simplify, graph)))
+        graph = stage("sink", sink, stage("turn", turn, graph))
     return stage("simplify", simplify, graph)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glassnet.compiler.passes.image_ops import IMAGES, RESULT
-from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise, lines_of
+from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise
 from glassnet.compiler.passes.vocabulary import TAKEN
 from glassnet.core.graph import Graph, Node
 from glassnet.errors import UncompilableError
@@ -229,33 +229,27 @@ class _Fusion:
             if other is kernel or kernel in self.before[other]:
                 self.before[other] |= earlier
 
-    # -- maps beside one another
+    # -- maps that follow one another
 
     def merge(self) -> None:
-        """Takes each map into the first later map that reads what it makes or reads, if it may wait."""
+        """Takes each map into the first later map that reads it in the same places, if it may wait."""
         maps = [kernel for kernel in self.kernels if kernel.kind == "rows" and not kernel.per_row]
         for number, kernel in enumerate(maps):
-            known = {*kernel.nodes, *self._operands(kernel)}
+            made = set(kernel.nodes)
             for reader in maps[number + 1 :]:
-                if self._goes_with(kernel, reader, known):
+                if self._continues(kernel, reader, made):
                     self._merge(kernel, reader)
                     break
 
-    def _operands(self, kernel: Kernel) -> set[Node]:
-        """The matrices of its space that a map reads, place by place."""
-        leaves = {x for node in kernel.nodes for x in self.leaves(node)}
-        return {x for x in leaves if self.values.storage(x) == "matrix" and lines_of(x) == kernel.space}
-
-    def _goes_with(self, kernel: Kernel, reader: Kernel, known: set[Node]) -> bool:
-        """True where the later map reads what is known in the earlier, and nobody has to run between."""
-        if kernel.space != reader.space or reader in self.before[kernel]:
+    def _continues(self, kernel: Kernel, reader: Kernel, made: set[Node]) -> bool:
+        """True where `reader` reads what `kernel` made in the same place, and nobody has to run between."""
+        if kernel.space != reader.space or kernel not in self.before[reader]:
             return False
         if any(kernel in self.before[between] for between in self.before[reader]):
             return False
-        if not known.intersection(self._operands(reader)):
-            return False
+        reads = any(x in made for node in reader.nodes for x in self.leaves(node))
         across = any(self._reads_across(node, kernel) for node in reader.nodes)
-        return not across and not self._hold_up(kernel, reader)
+        return reads and not across and not self._hold_up(kernel, reader)
 
     def _hold_up(self, *pair: Kernel) -> bool:
         """True where one of the two makes what another kernel has to read before the other overwrites."""

@@ -27,6 +27,13 @@ def hoist(graph: Graph) -> Graph:
     return graph.map_nodes(rewrite)
 
 
+def _viewed(x: Node) -> Node:
+    """What is seen through views."""
+    while x.op.name in _VIEWS:
+        x = x.inputs[0]
+    return x
+
+
 def _hoist(loop: Loop) -> bool:
     """Takes what depends on no row and no carry out of the body; whether there was anything."""
     results = [*(out for _, _, out in loop.carries), *loop.outputs]
@@ -40,7 +47,7 @@ def _hoist(loop: Loop) -> bool:
             made[node] = replaced([node], outside)[0]
             outside[node] = made[node]
         else:
-            wanted.update((x, made[x]) for x in node.inputs if x in made and x.op.name not in _VIEWS)
+            wanted.update((x, made[x]) for x in map(_viewed, node.inputs) if x in made)
     wanted = {node: x for node, x in wanted.items() if node not in results}
     fresh = {node: placeholder(node.shape, node.dtype).node for node in wanted}
     loop.fixed += [(x, fresh[node]) for node, x in wanted.items()]

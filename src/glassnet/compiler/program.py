@@ -167,8 +167,9 @@ def _tidied(graph: Graph) -> Graph:
     if any(node.op is LOOP for node in graph.nodes):
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)
-        graph = stage("recall", recall, stage("simplify", simplify, graph))
-        graph = stage("hoist", hoist, stage("advance", advance, stage("simplify", simplify, graph)))
+        graph = stage("simplify", simplify, stage("hoist", hoist, stage("simplify", simplify, graph)))
+        graph = stage("simplify", simplify, stage("recall", recall, graph))
+        graph = stage("advance", advance, graph)
         graph = stage("sink", sink, stage("turn", turn, graph))
     return stage("simplify", simplify, graph)
 

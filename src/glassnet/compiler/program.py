@@ -1,6 +1,7 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering -> memory
+graph -> loops, agree, expand, simplify, images, sliding, factor, turn, flatten, join
+      -> fuse -> layout -> lowering -> memory
 """
 
 from __future__ import annotations

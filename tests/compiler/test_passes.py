@@ -377,3 +377,11 @@ def test_a_tile_fits_the_registers_and_the_product(u, vectors, k, registers):
     assert 1 <= tile.width <= vectors
     # its sums, a row of vectors of B and one broadcast element of A
     assert tile.height * tile.width + tile.width + 1 <= registers
+
+
+def test_a_tile_grows_where_operands_come_from_afar():
+    # The same share of multiply-adds a load would do in the cache; beyond it every element read must do more.
+    cpu = CPU("any", frozenset(), 512, 32)
+    near, far = choose_tile(512, 256, 32, cpu), choose_tile(512, 256, 4096, cpu)
+    assert near.height * near.width < far.height * far.width
+    assert far.width > 1

@@ -8,11 +8,13 @@ thousands of instructions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
+from glassnet.compiler.loop_language import BITS
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
@@ -27,6 +29,12 @@ _TILE_OVERHEAD = 6  # cycles to start and end a tile
 _SMALL_TILE = 8  # sums of a tile that counts as small
 _FMA_A_CYCLE = 2
 _LOADS_A_CYCLE = 2
+_LONG = 1e6  # cycles of a product that takes long
+_LINE = 64  # bytes that a cache reads at a time
+# Bytes of an operand, and the cycles that a line costs more which is not in the first cache: of a panel of B,
+# which is read in order, and of A, all of which is read in between.
+_PANEL_COSTS = ((2**15, 0.0), (2**18, 0.25), (math.inf, 1.5))
+_LEFT_COSTS = ((2**15, 0.0), (2**20, 0.5), (math.inf, 4.0))
 _EPILOGUE_IN_REGISTERS = 96  # nodes times vectors that are written out instead of looped over
 
 
@@ -38,12 +46,15 @@ class Tile:
     width: int
 
 
-def choose_tile(u: int, vectors: int, k: int, cpu: CPU) -> Tile:
+def choose_tile(u: int, vectors: int, k: int, cpu: CPU, *, size: int = 4, by_rows: bool = True) -> Tile:
     """The tile that needs the fewest cycles for a product of `u` lines by `vectors` vectors over `k`.
 
-    A step of k costs a tile its multiply-adds, its loads, or the latency of one sum, whichever is longest.
+    A step of k costs a tile its multiply-adds, its loads, or the latency of one sum, whichever is longest,
+    and what its operands cost that do not come from the first cache. Elements of A have `size` bytes; they
+    lie along k (`by_rows`) or along u.
     """
     best: tuple[float, Tile] | None = None
+    lane_bytes = cpu.vector_bits // 8
     for width in range(1, min(vectors, 4) + 1):
         for height in range(1, min(u, (cpu.registers - width - 1) // width) + 1):
             cycles, shapes = 0.0, 0
@@ -51,13 +62,21 @@ def choose_tile(u: int, vectors: int, k: int, cpu: CPU) -> Tile:
                 for wide, columns in split(vectors, width):
                     sums = tall * wide
                     step = max(sums / _FMA_A_CYCLE, (tall + wide) / _LOADS_A_CYCLE, _CHAIN_STEP)
+                    step += wide * lane_bytes / _LINE * _cost_of_line(k * wide * lane_bytes, _PANEL_COSTS)
+                    lines = tall * size / _LINE if by_rows else 1 + (tall - 1) * size / _LINE
+                    step += lines * _cost_of_line(u * k * size, _LEFT_COSTS)
                     cycles += rows * columns * (k * step + _TILE_OVERHEAD)
                     shapes += 1
-            cost = cycles * (1 + 0.02 * shapes + 0.002 * height * width)  # every shape is code to compile
+            # Every shape is code to compile, which matters less in a long product.
+            cost = cycles + (0.02 * shapes + 0.002 * height * width) * min(cycles, _LONG)
             if best is None or cost < best[0]:
                 best = cost, Tile(height, width)
     assert best is not None  # one line and one vector always fit
     return best[1]
+
+
+def _cost_of_line(operand: int, costs: Sequence[tuple[float, float]]) -> float:
+    return next(cost for most, cost in costs if operand <= most)
 
 
 def split(count: int, size: int) -> list[tuple[int, int]]:
@@ -126,7 +145,8 @@ class _Contraction:
         self.vector = Type(element, self.lanes)
         u, v, _ = self.product.extents
         self.vectors = -(-v // self.lanes)
-        self.tile = choose_tile(u, self.vectors, sum(x.depth for x in self.summands), cpu)
+        size, depth = BITS[element] // 8, sum(x.depth for x in self.summands)
+        self.tile = choose_tile(u, self.vectors, depth, cpu, size=size, by_rows=self.product.a_by_rows)
         work = sum(node is not kernel.anchor for node in kernel.nodes) + 1
         self.looped = (
             work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1

@@ -6,8 +6,7 @@ quotients. A row of a few vectors stays in registers from phase to phase; in a l
 computes again what it needs from an earlier one.
 
 Where matrices lie column by column, a vector holds an element of each of many rows, and all these rows are
-worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes, so as many of
-them as there are lanes are turned into one vector.
+worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
+from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
-from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout
@@ -25,7 +23,7 @@ from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 
 _COLUMN_CHAINS = 4  # independent sums in flight, to hide the latency of an addition
-_KEPT = 16  # columns of rows that lie across vectors, up to which their passes are written out
+_KEPT = 4  # columns of rows that lie across vectors, up to which their passes are written out
 _KEPT_VECTORS = 4  # the same for rows that lie along vectors,
 _KEPT_WORK = 64  # if no more than so many vectors of nodes are computed
 
@@ -213,12 +211,8 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
         return evaluator.value(anchor.inputs[0], Place(i, j, vector.lanes, way))
 
     if _lies_transposed(values, layout, kernel):
-        along(
-            b,
-            columns,
-            vector.lanes,
-            lambda j, count: finish(j, _turned_sums(b, value, rows, j, count, vector)),
-        )
+        totals = _sums_along_lines(b, value, kernel.space, vector)
+        b.loop(0, columns, vector.lanes, lambda j: finish(j, b.load(totals, j, vector.lanes)))
     else:
         b.loop(0, columns, vector.lanes, lambda j: finish(j, _sum_of_rows(b, value, rows, j, vector)))
 
@@ -242,24 +236,25 @@ def _sum_of_rows(b: Builder, value: _Value, rows: int, j: Position, vector: Type
     return total
 
 
-def _turned_sums(b: Builder, value: _Value, rows: int, j: Position, count: int, vector: Type) -> Operand:
-    """The same where columns are lines: the vectors of `count` sums, turned and added up."""
-    lanes, zero = vector.lanes, b.zero(vector)
-
-    def add(i: Position, sums: Sequence[Operand], valid: int) -> list[Operand]:
-        new: list[Operand] = []
-        for column, total in enumerate(sums):
-            element = value(i, j + column, "i")
-            if valid < lanes:
-                element = b.select(_first_lanes(b, valid, lanes), element, zero)
-            new.append(element if total == zero else b.add(total, element))
-        return new
-
+def _sums_along_lines(b: Builder, value: _Value, space: tuple[int, int], vector: Type) -> Buffer:
+    """The sums of all columns, in memory, where columns are lines: one sum across lanes for each."""
+    (rows, columns), lanes = space, vector.lanes
+    totals = b.buffer(f"totals_{b.unique()}", vector.element, -(-columns // lanes) * lanes)
     whole = rows // lanes * lanes
-    sums = list(b.short_loop(0, whole, lanes, lambda i, *sums: add(i, sums, lanes), [zero] * count, trips=2))
-    if whole < rows:
-        sums = add(whole, sums, rows - whole)
-    return _tree(b, b.transpose_block([*sums, *[zero] * (lanes - count)]))
+
+    def column(j: Position) -> None:
+        def add(i: Position, total: Operand) -> list[Operand]:
+            element = value(i, j, "i")
+            return [element if isinstance(total, Constant) else b.add(total, element)]
+
+        (total,) = b.short_loop(0, whole, lanes, add, [b.zero(vector)])
+        if whole < rows:
+            last = b.select(_first_lanes(b, rows - whole, lanes), value(whole, j, "i"), b.zero(vector))
+            total = last if isinstance(total, Constant) else b.add(total, last)
+        b.store(totals, j, b.reduce_add(total))
+
+    b.loop(0, columns, 1, column)
+    return totals
 
 
 def _tree(b: Builder, terms: Sequence[Operand]) -> Operand:

@@ -11,24 +11,27 @@ are turned where that makes the step shorter by an estimate of its cycles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import COSTLY, Kernel
 from glassnet.compiler.passes.image_ops import matrices_across
-from glassnet.compiler.passes.values import Values, is_contraction, is_elementwise, lines_of
+from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
 from glassnet.compiler.passes.vocabulary import PRODUCTS
 from glassnet.core.graph import Node
 from glassnet.ops.matrix import split_spec
 
 # Cycles of a core with two vector units; what counts is how they compare.
 _COSTLY_OP = 8.0
-_SUM_ACROSS_LANES = 16.0
+_SUM_ACROSS_LANES = 12.0
 _COPY_IN_CACHE = 0.2  # an element of a transposed copy
 _COPY_BEYOND = 0.75
 _FIRST_CACHE = 8192  # elements of a matrix and its copy that stay in the first cache
-_WORTHWHILE = 0.98  # of the cost before: what saves less is left as it is
+_TRAFFIC = ((2**18, 0.0), (2**22, 0.12), (math.inf, 0.8))  # cycles to read one of so many elements
+_PANEL = 2  # vectors of a product's columns that are made for all its lines before the next ones
+_WORTHWHILE = 0.999  # of the cost before: what saves less is left as it is
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Orientation:
         self.kernels = kernels
         self.products: dict[Kernel, Product] = {}
         self._known: dict[tuple[Kernel, bool], Product] = {}
+        self._costs: dict[tuple[Kernel, bool], float] = {}
+        self._leaders: dict[Kernel, Node] = {}
         self._parent: dict[Node, Node] = {}
         self._ways: dict[Node, bool] = {}  # representative: transposed
         self._bound: set[Node] = set()  # nodes whose classes are not turned
@@ -283,48 +288,58 @@ class Orientation:
         copies: dict[Node, None] = {}
         total = 0.0
         for kernel in kernels:
+            turned = self.is_transposed(self._leading(kernel))
+            if (kernel, turned) not in self._costs:
+                self._costs[kernel, turned] = self._cost_of(kernel, turned=turned)
+            total += self._costs[kernel, turned]
             if kernel.kind == "contraction":
-                product = self._product(kernel)
-                u, v, _ = product.extents
-                depth = sum(x.extents[2] for x in product.summands)
-                total += product.batch * u * self._vectors(v, product.b) * (depth / 2 + _work(kernel))
-                copies.update(dict.fromkeys(self._copied(product)))
-            else:
-                total += self._cost_of_rows(kernel)
+                copies.update(dict.fromkeys(self._copied(self._product(kernel))))
         for node in copies:
             rows, columns = lines_of(node)
             total += rows * columns * (_COPY_IN_CACHE if rows * columns < _FIRST_CACHE else _COPY_BEYOND)
         return total
 
-    def _cost_of_rows(self, kernel: Kernel) -> float:
-        members = self._matrices(kernel)
-        if not members:
-            return 0.0
+    def _leading(self, kernel: Kernel) -> Node:
+        """The matrix whose way is that of the kernel's loops."""
+        if kernel not in self._leaders:
+            anchor = kernel.anchor if kernel.kind == "contraction" else None
+            self._leaders[kernel] = anchor or self._matrices(kernel)[0]
+        return self._leaders[kernel]
+
+    def _cost_of(self, kernel: Kernel, *, turned: bool) -> float:
+        """About how many cycles one kernel takes, made this way."""
+        work = sum(_COSTLY_OP if node.op.name in COSTLY else 1.0 for node in kernel.nodes)
+        leading = self._leading(kernel)
+        if kernel.kind == "contraction":
+            product = self._product(kernel)
+            u, v, _ = product.extents
+            k = sum(summand.extents[2] for summand in product.summands)
+            vectors = self._vectors(v, leading)
+            # The right operand is read once, the left one again for every panel.
+            traffic = _reading(k * v) + _reading(u * k) * -(-vectors // _PANEL)
+            return product.batch * (u * vectors * (k / 2 + work) + traffic)
         rows, columns = kernel.space
-        sums = sum(map(self._is_reduction, kernel.nodes))
-        lanes = self.lanes[element_of(members[0].dtype)]
-        if not self.is_transposed(members[0]):
-            vectors = rows * self._vectors(columns, members[0])
-            return vectors * _work(kernel) + (rows * sums * _SUM_ACROSS_LANES if kernel.per_row else 0.0)
-        vectors = columns * self._vectors(rows, members[0])
-        turned = self._vectors(columns, members[0]) * lanes * 4.0  # a block of sums is turned
-        return vectors * _work(kernel) + (turned if kernel.kind == "columns" else 0.0)
+        if turned:
+            rows, columns = columns, rows
+        across = rows * _SUM_ACROSS_LANES * sum(map(self._is_reduction, kernel.nodes))
+        # A sum along what a vector holds is one across its lanes.
+        return rows * self._vectors(columns, leading) * work + (
+            across if turned is (kernel.kind == "columns") else 0.0
+        )
 
     def _vectors(self, extent: int, node: Node) -> int:
         return -(-extent // self.lanes[element_of(node.dtype)])
+
+
+def _reading(elements: int) -> float:
+    """Cycles to read a matrix that does not stay in the cache next to the core."""
+    return elements * next(cycles for most, cycles in _TRAFFIC if elements <= most)
 
 
 def _met_outside(values: Values, same_memory: Mapping[Node, Node]) -> set[Node]:
     """What comes from outside or goes there in each call: to turn it on the way would be slow."""
     outside = {*values.graph.inputs, *map(values.base, values.graph.outputs)}
     return outside.difference(same_memory, same_memory.values())
-
-
-def _work(kernel: Kernel) -> float:
-    """Cycles of a kernel's nodes for one vector, but for a product."""
-    return sum(
-        _COSTLY_OP if node.op.name in COSTLY else 1.0 for node in kernel.nodes if not is_contraction(node)
-    )
 
 
 class _Neighbours:

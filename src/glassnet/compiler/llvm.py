@@ -288,8 +288,9 @@ class _Emitter:
     def reduction(self, opcode: str, type: Type, vector: str) -> str:
         scalar, name = type_text(Type(type.element)), f"llvm.vector.reduce.{{}}.{suffix(type)}"
         if opcode == "reduce_max":
-            name = name.format("fmaximum" if type.is_float else "smax")
-            return "call " + self.call(name, scalar, [vector], [type_text(type)])
+            # `nsz`: which zero is the greater costs more instructions than the rest, and nobody asks
+            kind, flags = ("fmaximum", "nsz ") if type.is_float else ("smax", "")
+            return f"call {flags}" + self.call(name.format(kind), scalar, [vector], [type_text(type)])
         if not type.is_float:
             return "call " + self.call(name.format("add"), scalar, [vector], [type_text(type)])
         start = f"{scalar} -0.0"

@@ -347,7 +347,7 @@ class Builder:
         return vector if vector.type.lanes == 1 else self._emit("reduce_add", (vector,))
 
     def reduce_max(self, vector: Operand) -> Operand:
-        """The greatest lane; NaN if any lane is."""
+        """The greatest lane, either of two zeros; NaN if any lane is."""
         return vector if vector.type.lanes == 1 else self._emit("reduce_max", (vector,))
 
     def fold_lanes(self, vector: Operand, combine: Callable[[Operand, Operand], Operand]) -> Operand:

@@ -2,7 +2,8 @@
 
 A rows kernel works on one row at a time in phases: a phase runs along the row and gathers the reductions that
 need nothing but what earlier phases gave. Softmax takes three: the maximum; the sum of the exponentials; the
-quotients. In a row of many vectors a later phase computes again what it needs from an earlier one.
+quotients. A row of a few vectors stays in registers from phase to phase; in a longer one a later phase
+computes again what it needs from an earlier one.
 
 Where matrices lie column by column, a vector holds an element of each of many rows, and all these rows are
 worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes.
@@ -23,6 +24,8 @@ from glassnet.core.graph import Node
 
 _COLUMN_CHAINS = 4  # independent sums in flight, to hide the latency of an addition
 _KEPT = 4  # columns of rows that lie across vectors, up to which their passes are written out
+_KEPT_VECTORS = 4  # the same for rows that lie along vectors,
+_KEPT_WORK = 64  # if no more than so many vectors of nodes are computed
 
 
 def lower_rows(b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
@@ -45,7 +48,9 @@ class _Rows:
         self.trips, self.trip = (rows, self.lanes) if self.transposed else (rows, 1)
         self.extent, self.step = (columns, 1) if self.transposed else (columns, self.lanes)
         self.kept: dict[int, Place] | None = None
-        if self.extent <= self.step * (_KEPT if self.transposed else 1):
+        vectors = -(-self.extent // self.step)
+        few = vectors == 1 or (vectors <= _KEPT_VECTORS and vectors * len(kernel.nodes) <= _KEPT_WORK)
+        if vectors <= _KEPT if self.transposed else few:
             self.kept = {}
         self.phase = self._phases()
 

@@ -178,7 +178,7 @@ class _Contraction:
         _, _, k_extent = self.product.extents
         in_flight = height * width
         chains = 1
-        while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 4 and k_extent >= 4 * chains:
+        while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 8 and k_extent >= 4 * chains:
             chains *= 2
         start = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
         zero = self.b.zero(self.vector)

@@ -137,8 +137,10 @@ class _Rows:
             if whole < self.columns:
                 totals = chunk(whole, totals, self.columns - whole)[1]
         for node, total in zip(reductions, totals, strict=True):
-            reduce = self.b.reduce_max if node.op.name == "row_max" else self.b.reduce_add
-            self.evaluator.row_values[node] = reduce(total)
+            maximum = node.op.name == "row_max"
+            self.evaluator.row_values[node] = (
+                self.b.fold_lanes(total, self.b.maximum) if maximum else self.b.reduce_add(total)
+            )
         return place
 
     def _start(self, node: Node) -> Constant:
@@ -154,7 +156,7 @@ class _Rows:
             value = self.b.select(mask, value, self._start(node))
         if isinstance(total, Constant):
             return value
-        # NOTE a NaN in an earlier vector of a long line is lost here; the line's exponentials carry it on.
+        # NOTE a NaN may be lost in a maximum; the line's exponentials carry it on.
         return self.b.maximum(total, value) if maximum else self.b.add(total, value)
 
 

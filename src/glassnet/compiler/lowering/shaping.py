@@ -29,15 +29,16 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
     if max(source.shape) <= min(_SMALL, lanes):  # a line is one vector
         _copy_small(b, source, target, lanes)
         return
-    lines = -(-(source.shape[1] if source.transposed else source.shape[0]) // lanes)
-    along = -(-(source.shape[0] if source.transposed else source.shape[1]) // lanes)
+    rows, columns = source.shape[::-1] if source.transposed else source.shape
+    lines, along = -(-rows // lanes), -(-columns // lanes)
+    wanted = min(lanes, columns)  # where there are fewer columns than lanes, the rest is not even made
 
     def block(line: Position, start: Position) -> None:
-        rows = [
+        block_rows = [
             b.load(source.buffer, source.at((line * lanes + r) * source.line + start * lanes), lanes)
             for r in range(lanes)
         ]
-        for r, column in enumerate(b.transpose_block(rows)):
+        for r, column in enumerate(b.transpose_block(block_rows)[:wanted]):
             b.store(target.buffer, target.at((start * lanes + r) * target.line + line * lanes), column)
 
     b.loop(0, lines, 1, lambda line: b.loop(0, along, 1, lambda start: block(line, start)) and None)

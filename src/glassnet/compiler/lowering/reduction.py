@@ -43,7 +43,9 @@ class _Rows:
         seen = [*widest, *(x for x in kernel.reads if lines_of(x) == kernel.space)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
         self.lanes = (
-            1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
+            1
+            if self.columns == 1 and self.rows == 1
+            else min(cpu.lanes_along(element_of(x.dtype), self.columns) for x in seen)
         )
         self.phase = self._phases()
 
@@ -168,7 +170,7 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     x = anchor.inputs[0]
     rows, columns = kernel.space
     element = element_of(anchor.dtype)
-    lanes = cpu.lanes(element)
+    lanes = cpu.lanes_along(element, columns)
     chains = min(_COLUMN_CHAINS, rows)
     zero = b.zero(Type(element, lanes))
 

@@ -98,8 +98,9 @@ def tanh(b: Builder, x: Value) -> Value:
     e = _expm1_series(
         b, s, [coefficient * 2 ** (k + 2) for k, coefficient in enumerate(_EXPM1[element])], b.add(s, s)
     )
-    half = b.fma(scale, e, b.sub(scale, 0.5))
-    return b.copysign(b.div(half, b.fma(scale, e, b.add(scale, 0.5))), x)
+    # the sign comes in while the series is summed, and not behind the division
+    half = b.fma(b.copysign(scale, x), e, b.copysign(b.sub(scale, 0.5), x))
+    return b.div(half, b.fma(scale, e, b.add(scale, 0.5)))
 
 
 def sigmoid(b: Builder, x: Value) -> Value:

@@ -43,7 +43,9 @@ class _Rows:
         widest = full or [node.inputs[0] for node in kernel.nodes if values.is_row_reduction(node)]
         seen = [*widest, *(x for x in kernel.reads if lines_of(x) == kernel.space)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
-        self.lanes = 1 if columns == 1 and rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
+        along = rows if self.transposed else columns
+        lanes = min(cpu.lanes_along(element_of(x.dtype), along) for x in seen)
+        self.lanes = 1 if columns == 1 and rows == 1 else lanes
         # Trips over rows, one or many at a time, and within them steps along the row.
         self.trips, self.trip = (rows, self.lanes) if self.transposed else (rows, 1)
         self.extent, self.step = (columns, 1) if self.transposed else (columns, self.lanes)
@@ -163,8 +165,10 @@ class _Rows:
         if whole < self.extent:
             totals = chunk(whole, totals, self.extent - whole)
         for node, total in zip(reductions, totals, strict=True):
-            reduce = self.b.reduce_max if node.op.name == "row_max" else self.b.reduce_add
-            self.evaluator.row_values[node] = total if self.transposed else reduce(total)
+            if not self.transposed:
+                maximum = node.op.name == "row_max"
+                total = self.b.fold_lanes(total, self.b.maximum) if maximum else self.b.reduce_add(total)
+            self.evaluator.row_values[node] = total
 
     def _start(self, node: Node) -> Constant:
         type = Type(element_of(node.dtype), self.lanes)
@@ -176,7 +180,7 @@ class _Rows:
             value = self.b.select(_first_lanes(self.b, valid, self.lanes), value, self._start(node))
         if isinstance(total, Constant):
             return value
-        # NOTE a NaN in an earlier vector of a long line is lost here; the line's exponentials carry it on.
+        # NOTE a NaN may be lost in a maximum; the line's exponentials carry it on.
         return self.b.maximum(total, value) if maximum else self.b.add(total, value)
 
 
@@ -200,7 +204,8 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     anchor = kernel.anchor
     assert anchor is not None  # a columns kernel has one
     rows, columns = kernel.space
-    vector = Type(element_of(anchor.dtype), cpu.lanes(element_of(anchor.dtype)))
+    element, transposed = element_of(anchor.dtype), _lies_transposed(values, layout, kernel)
+    vector = Type(element, cpu.lanes(element) if transposed else cpu.lanes_along(element, columns))
 
     def finish(j: Position, total: Operand) -> None:
         place = Place(0, j, vector.lanes)
@@ -210,7 +215,7 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     def value(i: Position, j: Position, way: str) -> Operand:
         return evaluator.value(anchor.inputs[0], Place(i, j, vector.lanes, way))
 
-    if _lies_transposed(values, layout, kernel):
+    if transposed:
         totals = _sums_along_lines(b, value, kernel.space, vector)
         b.loop(0, columns, vector.lanes, lambda j: finish(j, b.load(totals, j, vector.lanes)))
     else:

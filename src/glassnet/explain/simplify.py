@@ -16,12 +16,15 @@ from glassnet.explain.expression import (
     ONE,
     ZERO,
     Apply,
+    Chain,
     Expression,
     Number,
+    Ones,
     Product,
     Sum,
     children,
     rebuild,
+    shape_of,
 )
 
 Rule = Callable[[Expression], Expression | None]
@@ -63,6 +66,10 @@ def _applied(expression: Expression, *names: str) -> tuple[Expression, ...] | No
     if isinstance(expression, Apply) and expression.op.name in names:
         return expression.arguments
     return None
+
+
+def _chain(expression: Expression) -> Expression | None:
+    return Product(Fraction(1), expression.factors) if isinstance(expression, Chain) else None
 
 
 def _difference(expression: Expression) -> Expression | None:
@@ -187,6 +194,28 @@ def _powers(factors: Iterable[Expression]) -> Iterator[Expression]:
     return (base if exponent == 1 else _power(base, exponent) for base, exponent in exponents.items())
 
 
+def _needless_ones(expression: Expression) -> Expression | None:
+    """Ones that only repeat what stands beside something of their shape."""
+    if not isinstance(expression, Product):
+        return None
+    for place, factor in enumerate(expression.numerator):
+        rest = expression.numerator[:place] + expression.numerator[place + 1 :]
+        left = Product(expression.coefficient, rest, expression.denominator)
+        if isinstance(factor, Ones) and shape_of(left) == factor.shape:
+            return left
+    return None
+
+
+def _transposed_twice(expression: Expression) -> Expression | None:
+    match expression:
+        case Apply(op, (Apply(inner, (x,)),)) if (
+            op.name == inner.name == "transpose" and len(shape_of(x)) == 2
+        ):
+            return x
+        case _:
+            return None
+
+
 def _known_comparison(expression: Expression) -> Expression | None:
     match _applied(expression, *_COMPARE):
         case (Number(left), Number(right)) if isinstance(expression, Apply):
@@ -218,12 +247,15 @@ def _selection(expression: Expression) -> Expression | None:
 
 
 RULES: dict[str, Rule] = {
+    "a · b -> 1 a b": _chain,
     "a - b -> a + (-1) b": _difference,
     "a / b -> 1 a / b, -a -> (-1) a": _quotient,
     "square(a) -> a^2": _square,
     "a^1 -> a, a^0 -> 1": _trivial_power,
     "0 + a -> a, a + a -> 2 a": _collect_terms,
     "1 a -> a, 0 a -> 0, 2 a / 2 -> a, a a -> a^2": _collect_factors,
+    "a ones -> a, beside what has their shape": _needless_ones,
+    "(A^T)^T -> A": _transposed_twice,
     "2 > 1 -> true": _known_comparison,
     "relu(a) > 0 -> a > 0": _same_sign,
     "(b if a < c else d) -> (d if a >= c else b), (a if true else b) -> a": _selection,

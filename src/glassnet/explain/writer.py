@@ -1,0 +1,276 @@
+"""From what is to be derived to the derivation: the diagram, its steps, and the names that they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from glassnet.core.graph import Node
+from glassnet.core.trace import as_array
+from glassnet.errors import DifferentiationError
+from glassnet.explain.chain_rule import Diagram, Step, closed_forms, needed, prime_of, shared_slopes
+from glassnet.explain.derivation import Case, Derivation, Partial
+from glassnet.explain.expression import (
+    ONE,
+    ZERO,
+    Expression,
+    Number,
+    Symbol,
+    leaves,
+    primes,
+    substitute,
+)
+from glassnet.explain.reading import Elements, Reading, Whole
+from glassnet.explain.simplify import simplify, split
+from glassnet.explain.subject import Subject
+from glassnet.transforms.transpose import pullback
+
+Form = Literal["elements", "matrices"]
+Index = tuple[int, ...] | None  # of an element; None is the whole array
+_MOST_ELEMENTS = 2000  # nobody reads more formulas than that
+
+Meaning = dict[Expression, Expression]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A variable, or an element of one: its node, the index of the element, and its derivative."""
+
+    name: str
+    node: Node
+    index: Index
+    slope: Expression
+
+
+@dataclass
+class _Result:
+    """What was found out about one result."""
+
+    name: str
+    node: Node
+    index: Index
+    formula: Expression
+    places: dict[str, _Place]  # all that could be asked for, by every name
+    asked: list[_Place]
+    steps: list[Step]
+    closed: Meaning
+
+
+class Writer:
+    """Writes the derivation of one subject in one form; `given` are the numbers that the caller gave."""
+
+    def __init__(self, subject: Subject, form: Form, given: Mapping[str, Any]) -> None:
+        self.subject, self.given = subject, given
+        self.reading: Reading = Whole(subject.deltas)
+        if form == "elements":
+            self._require_readable()
+            self.reading = Elements(subject.element_names)
+        elif not subject.is_scalar:
+            raise DifferentiationError(
+                f"The matrix form is for functions with one number as result, and {subject.title} has "
+                f'{len(self._results())}; use form="elements", which writes the Jacobian.'
+            )
+        self._inputs = {node: self.reading.symbols(name, node.shape) for node, name in subject.inputs.items()}
+        self._meaning: Meaning = {}  # of all names of values
+        self._numbers: dict[str, Any] = {}  # of all names of values, where they are known
+
+    def _require_readable(self) -> None:
+        count = sum(int(np.prod(node.shape)) for node in self.subject.inputs)
+        if count > _MOST_ELEMENTS:
+            raise DifferentiationError(
+                f"{self.subject.title} depends on {count:,} numbers, and nobody reads formulas of more than "
+                f'{_MOST_ELEMENTS:,}; use form="matrices".'
+            )
+
+    def derivation(self, wrt: Any) -> Derivation:
+        """The derivation with respect to the variables that `wrt` names."""
+        results = [self._result(name, node, index, wrt) for name, node, index in self._results()]
+        partials: dict[str, Partial] = {}
+        closed: Meaning = {}
+        for result in results:
+            closed |= result.closed
+            for place in result.asked:
+                key = place.name if len(results) == 1 else f"{result.name}, {place.name}"
+                partials[key] = self._partial(key, place, result)
+        formulas = [case.expression for partial in partials.values() for case in partial.cases]
+        formulas += [
+            each for partial in partials.values() for case in partial.cases for each in case.assumptions
+        ]
+        asked = {partial.slope for partial in partials.values()}
+        shared = {slope: closed[slope] for slope in needed(_names(formulas), closed) if slope not in asked}
+        steps = [step for result in results for step in result.steps]
+        functions: Meaning = {Symbol(result.name): result.formula for result in results}
+        shown = [*functions.values(), *formulas, *shared.values(), *(step.chain for step in steps)]
+        variables = {name: self._meaning[name] for name in needed(_names(shown), self._meaning)}
+        shown += variables.values()
+        jacobian = [
+            [result.closed.get(place.slope, ZERO) for place in result.asked] for result in results
+        ]  # fmt: skip
+        return Derivation(
+            functions,
+            variables,
+            tuple(steps),
+            partials,
+            shared,
+            _primes(shown),
+            self._shown_numbers(shown, functions),
+            tuple(map(tuple, jacobian)) if len(results) > 1 else (),
+        )
+
+    # -- one result
+
+    def _results(self) -> list[tuple[str, Node, Index]]:
+        found: list[tuple[str, Node, Index]] = []
+        for name, node in self.subject.results.items():
+            elements = self.subject.element_names(name, node.shape)
+            found += [(elements[index], node, index) for index in np.ndindex(node.shape)]
+        return found
+
+    def _result(self, name: str, node: Node, index: Index, wrt: Any) -> _Result:
+        subject, elements = self.subject, isinstance(self.reading, Elements)
+        taken = [*subject.inputs.values(), *subject.results]
+        names = {**subject.inputs, **subject.names}
+        diagram = Diagram(node, self.reading, self._inputs, names, subject.spare, taken)
+        seed: Any = ONE
+        if elements:
+            seed = np.full(node.shape, ZERO, object)
+            seed[index] = ONE
+        # Which nodes have a name is settled when the whole diagram has been walked.
+        everything = diagram.steps(name, [*self._inputs, *diagram.named], seed)
+        places = self._places(name, diagram)
+        asked = self._asked(wrt, places)
+        told = set(needed((place.slope for place in asked), {s.slope: s.chain for s in everything}))
+        steps = [step for step in everything if step.slope in told]
+        closed = closed_forms(steps, [] if elements else shared_slopes(steps))
+        for made in diagram.named:
+            symbols = self.reading.symbols(diagram.names[made], made.shape)
+            formula = self.reading.map(lambda _, part: part, symbols, diagram.formulas[made])
+            self._meaning |= zip(self.reading.parts(symbols), self.reading.parts(formula), strict=True)
+        formula = diagram.formula[index] if elements else diagram.formula
+        result = _Result(name, node, index, formula, places, asked, steps, closed)
+        if subject.is_known:
+            self._note_numbers(name, node, index, diagram)
+        return result
+
+    def _places(self, output: str, diagram: Diagram) -> dict[str, _Place]:
+        """All variables and their elements by name, as they were named and by their index."""
+        places: dict[str, _Place] = {}
+        for node in (*self._inputs, *diagram.named):
+            name = diagram.names[node]
+            names = [name, *(alias for alias, known in self.subject.aliases.items() if known == name)]
+            slopes: Any = self.reading.slopes(output, name, node.shape)
+            if isinstance(self.reading, Whole):
+                places |= {each: _Place(name, node, None, slopes) for each in names}
+                continue
+            own = self.subject.element_names(name, node.shape)
+            for index in np.ndindex(node.shape):
+                place = _Place(own[index], node, index, slopes[index])
+                by_index = [f"{each}[{', '.join(map(str, index))}]" for each in names]
+                places |= dict.fromkeys([own[index], *by_index], place)
+        return places
+
+    def _asked(self, wrt: Any, places: Mapping[str, _Place]) -> list[_Place]:
+        """The variables to differentiate with respect to."""
+        inputs = list(self.subject.inputs.values())
+        asked = inputs if wrt is None else (wrt,) if isinstance(wrt, (int, str)) else wrt
+        if wrt is None and self.subject.parameters:
+            asked = self.subject.parameters
+        found: dict[Expression, _Place] = {}
+        for which in asked:
+            known = which
+            if isinstance(which, int) and -len(inputs) <= which < len(inputs):
+                known = inputs[which]
+            chosen = _by_name(str(known), places) if not isinstance(known, int) else []
+            if not chosen:
+                names = dict.fromkeys(place.name for place in places.values())
+                raise DifferentiationError(
+                    f"wrt={which!r} is no variable of {self.subject.title}; it has {_listed(names)}."
+                )
+            found |= {place.slope: place for place in chosen}
+        return list(found.values())
+
+    # -- numbers
+
+    def _note_numbers(self, name: str, node: Node, index: Index, diagram: Diagram) -> None:
+        for each in (*self._inputs, *diagram.named):
+            called = diagram.names[each]
+            if isinstance(self.reading, Whole):
+                self._numbers[called] = each.value if each.shape else float(each.value)
+                continue
+            elements = self.subject.element_names(called, each.shape)
+            self._numbers |= {elements[i]: float(each.value[i]) for i in np.ndindex(each.shape)}
+        self._numbers[name] = float(node.value if index is None else node.value[index])
+
+    def _slope_at(self, place: _Place, result: _Result) -> Any:
+        """The number of a derivative, by the engine."""
+        one = np.zeros(result.node.shape, result.node.dtype)
+        one[result.index or ()] = 1
+        (x_bar,) = pullback([result.node], [place.node], [as_array(one)])
+        # NOTE + 0.0 turns -0.0 into 0.0, which is what a reader expects to see.
+        array = np.zeros(place.node.shape) if x_bar is None else as_array(x_bar).node.value + 0.0
+        return array if place.index is None and array.shape else float(array[place.index or ()])
+
+    def _partial(self, key: str, place: _Place, result: _Result) -> Partial:
+        formula = result.closed.get(place.slope, ZERO)
+        cases = tuple(Case(case, assumed) for assumed, case in split(formula))
+        value = self._slope_at(place, result) if self.subject.is_known and self.given else None
+        numbers: Expression | None = None
+        if isinstance(self.reading, Elements) and self.given and len(cases) == 1:
+            known: dict[Expression, Any] = {Symbol(name): x for name, x in self._given_numbers().items()}
+            if self.subject.is_known:
+                slopes = {each.slope: each for each in result.places.values()}
+                inside = leaves(formula) & slopes.keys()
+                known |= {slope: self._slope_at(slopes[slope], result) for slope in inside}
+            rounded = {leaf: Number(Fraction(f"{x:.6g}")) for leaf, x in known.items() if np.isfinite(x)}
+            numbers = substitute(formula, rounded)
+            numbers = numbers if self.subject.is_known else simplify(numbers)
+        return Partial(key, place.slope, cases, value, numbers)
+
+    def _given_numbers(self) -> Mapping[str, Any]:
+        if self.subject.is_known:
+            return self._numbers
+        numbers: dict[str, Any] = {}
+        for name, value in self.given.items():
+            elements = self.subject.element_names(name, np.shape(value))
+            numbers |= {elements[i]: float(np.asarray(value)[i]) for i in np.ndindex(elements.shape)}
+        return numbers
+
+    def _shown_numbers(self, shown: Iterable[Expression], functions: Meaning) -> dict[str, Any]:
+        if not self.given:
+            return {}
+        used = _names(shown) | set(functions)
+        alone = {name for node, name in self.subject.inputs.items() if not node.shape}
+        numbers = self._given_numbers() if isinstance(self.reading, Elements) else self._numbers
+        return {
+            name: value
+            for name, value in numbers.items()
+            if name in alone or any(isinstance(leaf, Symbol) and leaf.name == name for leaf in used)
+        }
+
+
+def _names(expressions: Iterable[Expression]) -> set[Expression]:
+    return set().union(*map(leaves, expressions))
+
+
+def _primes(shown: Iterable[Expression]) -> Meaning:
+    """The functions that are written with a prime, written out."""
+    found = sorted(set().union(*map(primes, shown)), key=lambda pair: pair[0].name)
+    return dict(prime_of(op, options) for op, options in found)
+
+
+def _by_name(name: str, places: Mapping[str, _Place]) -> list[_Place]:
+    """The places that a name means: a variable or an element, or all elements of an array."""
+    name = re.sub(r"\s*,\s*", ", ", name.strip())
+    if name in places:
+        return [places[name]]
+    return [place for known, place in places.items() if known.startswith(f"{name}[")]
+
+
+def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
+    listed = list(names)
+    return ", ".join(listed if len(listed) <= 20 else [*listed[:19], f"... ({len(listed)} in all)"])

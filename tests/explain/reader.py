@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -40,6 +41,18 @@ class Table:
         if not isinstance(other, Table) or 1 in (self.numbers.size, other.numbers.size):
             return self * other
         return Table(self.numbers @ other.numbers)
+
+    def __lt__(self, other: Any) -> Table:
+        return by_element(lambda x, y: x < y)(self, other)
+
+    def __le__(self, other: Any) -> Table:
+        return by_element(lambda x, y: x <= y)(self, other)
+
+    def __gt__(self, other: Any) -> Table:
+        return by_element(lambda x, y: x > y)(self, other)
+
+    def __ge__(self, other: Any) -> Table:
+        return by_element(lambda x, y: x >= y)(self, other)
 
     __rmul__ = __rmatmul__ = __mul__
 
@@ -84,7 +97,16 @@ def by_element(f: Any) -> Any:
     return of_any
 
 
+class Choices(ast.NodeTransformer):
+    """Cases as a function of arrays, which takes each element from where it belongs."""
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.Call:
+        self.generic_visit(node)
+        return ast.Call(ast.Name("choose", ast.Load()), [node.test, node.body, node.orelse], [])
+
+
 FUNCTIONS = {
+    "choose": by_element(lambda condition, yes, no: yes if condition else no),
     "s": by_element(lambda z: 1 / (1 + sympy.exp(-z))),
     "relu": by_element(lambda z: sympy.Max(z, 0)),
     "softplus": by_element(lambda z: sympy.log(1 + sympy.exp(z))),
@@ -141,7 +163,9 @@ def to_sympy(text: str, *, matrices: bool = False) -> str:
         else:
             decimal = f"Float('{number}', {DIGITS})" if number and not number.isdigit() else token
             result += {"^": "**"}.get(token, decimal.replace("'", "_prime") if name else decimal)
-        ends_operand = bool(number or (name and not called and not keyword)) or symbol in (")", "]") or closes_bar
+        ends_operand = (
+            bool(number or (name and not called and not keyword)) or symbol in (")", "]") or closes_bar
+        )
         position = match.end()
     assert not open_brackets, text
     return result
@@ -151,7 +175,10 @@ def evaluate(text: str, known: Mapping[str, Any], *, matrices: bool = False) -> 
     """The value of a printed formula, given those of the names in it."""
     words = {name: f"v_{i}" for i, name in enumerate(known) if not name.isidentifier()}
     scope = {words.get(name, name): value for name, value in known.items()}
-    result = sympy.parse_expr(to_sympy(named(text, words), matrices=matrices), local_dict={**FUNCTIONS, **scope})
+    written = to_sympy(named(text, words), matrices=matrices)
+    if matrices:
+        written = ast.unparse(Choices().visit(ast.parse(written, mode="eval")))
+    result = sympy.parse_expr(written, local_dict={**FUNCTIONS, **scope})
     if isinstance(result, Table) or result in (sympy.true, sympy.false):
         return result
     return sympy.N(result, DIGITS)
@@ -161,7 +188,9 @@ def precise(value: Any) -> Any:
     """A number, or an array of them, with more digits."""
     if np.ndim(value) == 0:
         return sympy.Float(float(value), DIGITS)
-    return Table([[sympy.Float(float(x), DIGITS) for x in row] for row in np.asarray(value).reshape(len(value), -1)])
+    return Table(
+        [[sympy.Float(float(x), DIGITS) for x in row] for row in np.asarray(value).reshape(len(value), -1)]
+    )
 
 
 def all_known(derivation: Derivation, at: Mapping[str, Any], *, matrices: bool = False) -> dict[str, Any]:

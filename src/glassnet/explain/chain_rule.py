@@ -33,9 +33,10 @@ from glassnet.ops.shaping import sum_to
 from glassnet.transforms.linearize import push
 from glassnet.transforms.transpose import pull
 
-# In symbols. Beyond the first a value is given a name, beyond the second a slope; one that is longer than the
-# third is not put into the formulas that use it.
-LONGEST_VALUE, LONGEST_SLOPE, LONGEST_INSIDE = 32, 40, 16
+# In symbols. A value that is longer is given a name, one that is used more than once already beyond SHARED.
+LONGEST_VALUE, SHARED = 32, 5
+# A slope that is longer is given a name, and one longer than INSIDE is not put into the formulas that use it.
+LONGEST_SLOPE, INSIDE = 40, 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ class Diagram:
         self._spare, self._taken = spare, {*taken, *names.values(), *spare.values()}
         self._values = dict(inputs)
         self._fresh = 0
-        for node in ancestors([out], stop=inputs):
+        nodes = ancestors([out], stop=inputs)
+        self._uses = Counter(x for node in nodes for x in node.inputs)
+        for node in nodes:
             if node not in self._values:
                 self._values[node] = self._valued(node)
 
@@ -81,7 +84,8 @@ class Diagram:
         self.formulas[node] = value
         if node is self.out:
             return value
-        if node not in self.names and self.reading.size(value, LONGEST_VALUE) == LONGEST_VALUE:
+        longest = LONGEST_VALUE if self._uses[node] == 1 else SHARED
+        if node not in self.names and self.reading.size(value, longest) == longest:
             self._name(node)
         return self.reading.symbols(self.names[node], node.shape) if node in self.names else value
 
@@ -207,7 +211,7 @@ def closed_forms(steps: Iterable[Step], kept: Iterable[Expression] = ()) -> dict
         inside = {slope: short[slope] for slope in used if slope in short}
         whole = simplify(substitute(step.simplified, inside)) if inside else step.simplified
         closed[step.slope] = whole
-        if step.slope not in kept and size(whole, LONGEST_INSIDE) < LONGEST_INSIDE:
+        if step.slope not in kept and size(whole, INSIDE) < INSIDE:
             short[step.slope] = whole
     return closed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from glassnet.explain import page
 from glassnet.explain.chain_rule import Step
-from glassnet.explain.expression import Expression, Number, Symbol
+from glassnet.explain.expression import Expression, Number, Symbol, side_by_side
 from glassnet.explain.latex import Latex
 from glassnet.explain.mathml import MathML
 from glassnet.explain.notation import Plain, Unicode
@@ -132,9 +132,14 @@ class Derivation:
     def sections(self, *, steps: bool = True) -> list[page.Section]:
         """The derivation as headings and equations, which every notation writes in its own way."""
         results = [page.Row(partial.slope, _rights(partial)) for partial in self.partials.values()]
+        if self.jacobian and all(len(partial.cases) == 1 for partial in self.partials.values()):
+            results = []  # the matrix says it all
         shared = [page.Row(slope, ((expression, ()),)) for slope, expression in self.shared.items()]
         sections = [page.Section("", _rows(self.functions)), page.Section("where", _rows(self.variables))]
-        if steps and any(step.chain != step.simplified or step.slope in self.shared for step in self.steps):
+        told = {partial.slope for partial in self.partials.values()}
+        if steps and any(
+            side_by_side(step.chain) != step.simplified or step.slope not in told for step in self.steps
+        ):
             chain = [page.Row(step.slope, ((step.chain, ()),)) for step in self.steps]
             sections += [
                 page.Section("chain rule, from the end", chain),

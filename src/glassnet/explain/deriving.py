@@ -61,7 +61,7 @@ def derive(
         ŷ = σ(w x)
     <BLANKLINE>
     chain rule, from the end
-        ∂f/∂ŷ = 1 / 2 · 2 (ŷ − y)
+        ∂f/∂ŷ = 0.5 · 2 (ŷ − y)
         ∂f/∂w = ∂f/∂ŷ · σ′(w x) · x
     <BLANKLINE>
     simplified

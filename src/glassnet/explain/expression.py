@@ -209,6 +209,12 @@ def substitute(expression: Expression, values: Mapping[Expression, Expression]) 
     return rebuild(expression, lambda child: substitute(child, values))
 
 
+def side_by_side(expression: Expression) -> Expression:
+    """The same expression with each chain as a product, not simplified."""
+    inner = rebuild(expression, side_by_side)
+    return Product(Fraction(1), inner.factors) if isinstance(inner, Chain) else inner
+
+
 def leaves(expression: Expression) -> set[Expression]:
     """The names and slopes that occur in the expression."""
     if isinstance(expression, (Symbol, Slope)):

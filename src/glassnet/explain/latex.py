@@ -36,8 +36,8 @@ _SIGNS = {
 class Latex(Display):
     r"""LaTeX for mathematics mode, with what amsmath has.
 
-    >>> Latex().write(Product(Fraction(1, 2), (Symbol("w1"), Symbol("yhat"))))
-    '\\frac{w_{1} \\, \\hat{y}}{2}'
+    >>> Latex().name("yhat"), Latex().name("w1"), Latex().fraction("a", "b")
+    ('\\hat{y}', 'w_{1}', '\\frac{a}{b}')
     """
 
     apart = r" \, "

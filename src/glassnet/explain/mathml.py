@@ -14,8 +14,8 @@ _SIGNS = {"-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
 class MathML(Display):
     """MathML Core, which browsers show; names are escaped.
 
-    >>> MathML().write(Sum((Symbol("a"), Symbol("b1"))))
-    '<mi>a</mi><mo>+</mo><msub><mi>b</mi><mn>1</mn></msub>'
+    >>> MathML().name("b1")
+    '<msub><mi>b</mi><mn>1</mn></msub>'
     """
 
     apart = "<mo>&#x2062;</mo>"  # times, which is heard and not seen

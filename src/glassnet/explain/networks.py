@@ -13,7 +13,7 @@ from glassnet.core.shape import Shape
 from glassnet.core.trace import Array, as_array, placeholder, variable
 from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import DifferentiationError, ShapeError
-from glassnet.explain.subject import Names, Subject, element_names
+from glassnet.explain.subject import Names, Subject, element_names, require_names
 from glassnet.nn import Run
 from glassnet.train.naming import named
 from glassnet.train.state import NetworkState
@@ -138,6 +138,7 @@ def _better_names(
         if name not in known:
             raise DifferentiationError(f"names= has {given!r}; this network has {', '.join(known)}.")
         if isinstance(new, str):
+            require_names([new])
             renamed[name] = new
         else:
             elements[name] = element_names(given, new)

@@ -299,14 +299,14 @@ def split_name(name: str) -> tuple[str, str, str]:
 
 def hatted(stem: str) -> bool:
     """Whether the name is a letter and the word hat, as in yhat."""
-    return len(stem) == 4 and stem.endswith("hat") and stem not in ("that", "what", "chat")
+    return len(stem) == 4 and stem.endswith("hat") and stem not in ("chat", "that", "what")
 
 
 class Unicode(Plain):
     """The same line with Greek letters, hats, small digits and the signs of printed mathematics.
 
-    >>> Unicode().write(Prime(OPS["sigmoid"], Sum((Symbol("yhat"), Product(Fraction(-1), (Symbol("w1"),))))))
-    'σ′(ŷ − w₁)'
+    >>> Unicode().write(Sum((Symbol("yhat"), Product(Fraction(-1), (Symbol("w1"),)))))
+    'ŷ − w₁'
     """
 
     minus, times, dot, hadamard = "−", " × ", " · ", " ⊙ "

@@ -25,7 +25,7 @@ _COMPOSED = (
     *("elu", "gelu", "hard_sigmoid", "hard_tanh", "leaky_relu", "log_sigmoid", "mish"),
     *("relu6", "selu", "silu", "sinc"),
 )
-_NUMBERS = {"pi": math.pi, "π": math.pi}
+_NUMBERS = {"pi": math.pi, "π": math.pi, "e": math.e}
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "add",
     ast.Sub: "subtract",
@@ -40,7 +40,8 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.GtE: "greater_equal",
 }
 _TAKES = (
-    "it takes numbers, names, + - * / ^ ( ), functions such as tanh(x), and cases such as (x if x > 0 else 0)"
+    "it takes numbers, names, + - * / ^ ( ), each product with its *, functions such as tanh(x), and cases "
+    "such as (x if x > 0 else 0)"
 )
 _LONGEST, _DEEPEST = 2000, 100
 
@@ -48,8 +49,8 @@ _LONGEST, _DEEPEST = 2000, 100
 def function_of(expression: str) -> Callable[..., Any]:
     """The function that an expression such as "a * tanh(w * x + b)" stands for.
 
-    Its arguments are the names in it, in the order in which they appear. ^ is the power, as on paper;
-    functions are those of glassnet.numpy that work on numbers.
+    Its arguments are the names in it, in the order in which they appear, but for e and pi. ^ is the power, as
+    on paper; functions are those of glassnet.numpy that work on numbers.
 
     Raises DifferentiationError for what is no such expression, with the place.
 
@@ -144,6 +145,8 @@ def _value(node: Any, known: Mapping[str, Any]) -> Any:
             return value
         case ast.Name(name):
             return known[name]
+        case ast.BinOp(ast.Name("e"), ast.Pow(), right):
+            return OPS["exp"](_value(right, known))
         case ast.BinOp(left, operator, right):
             return OPS[_OPERATORS[type(operator)]](_value(left, known), _value(right, known))
         case ast.UnaryOp(operator, operand):

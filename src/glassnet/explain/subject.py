@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,7 @@ def of_function(
     renamed = {name: str(new) for name, new in given.items() if isinstance(new, str)}
     elements = {name: element_names(name, new) for name, new in given.items() if name not in renamed}
     called = [renamed.get(name, name) for name in arguments]
+    require_names([*called, *renamed.values()])
     for name in at:
         if name not in (*called, *arguments):
             raise DifferentiationError(
@@ -131,7 +133,15 @@ def element_names(name: str, given: Any) -> NDArray:
             f"names= gives {name} the names {given!r}; it takes a name, or lists of names "
             "of the shape of the array."
         )
+    require_names(result.flat)
     return result
+
+
+def require_names(names: Iterable[str]) -> None:
+    """DifferentiationError for a name that could not be printed in every notation."""
+    for name in names:
+        if not re.fullmatch(r"[^\W\d][\w.]*(\[[\d, ]+\])?'?", name):
+            raise DifferentiationError(f"{name!r} is no name; a name is made of letters, digits, _ and dots.")
 
 
 def _shape(name: str, value: Any, declared: int | Shape | None, elements: NDArray | None) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet.explain import page
@@ -65,7 +65,8 @@ class Derivation:
     stand for, in the order of the computation. `steps` are those of the chain rule, from the end. `partials`
     maps each variable's name to its `Partial`; several results make it the names of both, "f[0], x".
     `shared` are derivatives that these formulas refer to, `primes` the functions written with a prime. `at`
-    maps names to the numbers of the point and of what follows from it.
+    maps names to the numbers of the point and of what follows from it, `constants` those of arrays that are
+    fixed in the function. `jacobian` has the derivatives of several results, a row for each.
 
     In a notebook it shows itself as HTML with MathML.
     """
@@ -78,6 +79,7 @@ class Derivation:
     primes: Mapping[Expression, Expression]
     at: Mapping[str, Any]
     jacobian: tuple[tuple[Expression, ...], ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def name(self) -> str:
@@ -135,7 +137,11 @@ class Derivation:
         if self.jacobian and all(len(partial.cases) == 1 for partial in self.partials.values()):
             results = []  # the matrix says it all
         shared = [page.Row(slope, ((expression, ()),)) for slope, expression in self.shared.items()]
-        sections = [page.Section("", _rows(self.functions)), page.Section("where", _rows(self.variables))]
+        fixed = [page.Row(Symbol(name), value=value) for name, value in self.constants.items()]
+        sections = [
+            page.Section("", _rows(self.functions)),
+            page.Section("where", [*_rows(self.variables), *fixed]),
+        ]
         told = {partial.slope for partial in self.partials.values()}
         if steps and any(
             side_by_side(step.chain) != step.simplified or step.slope not in told for step in self.steps

@@ -87,7 +87,7 @@ def derive(
             subject = of_network(f, names, given, whole=chosen == "matrices")
         else:
             function = function_of(f) if isinstance(f, str) else f
-            subject = of_function(function, names, given, shapes or {})
+            subject = of_function(function, names, given, shapes or {}, written=function is f)
             chosen = form or _form(wrt, arrays=subject.has_arrays and subject.is_scalar)
         return Writer(subject, chosen, given).derivation(wrt)
 

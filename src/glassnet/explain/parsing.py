@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping
-from functools import reduce
-from inspect import Parameter, Signature
+from difflib import get_close_matches
+from functools import cache, reduce
+from inspect import Parameter, Signature, signature
 from typing import Any
 
-from glassnet.core.op import Constant
-from glassnet.core.registry import FUNCTIONS, OPS, missing
+from glassnet.core.op import Elementwise
+from glassnet.core.registry import FUNCTIONS, OPS
 from glassnet.errors import DifferentiationError
 
 _ALIASES = {
@@ -25,6 +26,7 @@ _COMPOSED = (
     *("elu", "gelu", "hard_sigmoid", "hard_tanh", "leaky_relu", "log_sigmoid", "mish"),
     *("relu6", "selu", "silu", "sinc"),
 )
+_FOLDED = ("max", "min")  # of any number of numbers
 _NUMBERS = {"pi": math.pi, "π": math.pi, "e": math.e}
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "add",
@@ -88,12 +90,15 @@ def _signature(names: Mapping[str, None]) -> Signature:
     return Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names])
 
 
-def _functions() -> dict[str, Callable[..., Any]]:
-    """The functions of numbers, by all their names."""
-    plain = {
-        name: op for name, op in OPS.items() if op.broadcasts and not isinstance(op.derivative, Constant)
-    }
-    known: dict[str, Callable[..., Any]] = {**plain, **{name: FUNCTIONS[name] for name in _COMPOSED}}
+@cache
+def _functions() -> dict[str, tuple[Callable[..., Any], int]]:
+    """The functions of numbers by all their names, and how many numbers they take."""
+    known: dict[str, tuple[Callable[..., Any], int]] = {name: (FUNCTIONS[name], 1) for name in _COMPOSED}
+    for name, op in OPS.items():
+        if isinstance(op.derivative, Elementwise):
+            options = [x for x in signature(op.value).parameters.values() if x.kind is x.KEYWORD_ONLY]
+            if not options:
+                known[name] = op, len(op.derivative.partials)
     return known | {alias: known[name] for alias, name in _ALIASES.items()}
 
 
@@ -120,7 +125,13 @@ def _check(node: ast.AST, expression: str, names: dict[str, None], depth: int) -
             check(operand)
         case ast.Call(ast.Name(name), arguments, []):
             if name not in _functions():
-                raise DifferentiationError(_unknown(name, names))
+                raise DifferentiationError(_unknown(name))
+            takes = _functions()[name][1]
+            if len(arguments) != takes and not (name in _FOLDED and arguments):
+                raise DifferentiationError(
+                    f"{name} takes {takes} argument{'s' if takes > 1 else ''} and has {len(arguments)} "
+                    f"in {expression!r}."
+                )
             check(*arguments)
         case ast.IfExp(ast.Compare(left, [operator], [right]), yes, no) if type(operator) in _OPERATORS:
             check(left, right, yes, no)
@@ -131,11 +142,10 @@ def _check(node: ast.AST, expression: str, names: dict[str, None], depth: int) -
             raise DifferentiationError(f"{part!r} is not understood in {expression!r}; {_TAKES}.")
 
 
-def _unknown(name: str, names: Mapping[str, None]) -> str:
-    sentence = missing(name, _functions(), "glassnet.numpy").replace(
-        "glassnet.numpy has no", "There is no function"
-    )
-    return f"{sentence.rstrip('.')}, and a product needs a sign: {name} * (...)."
+def _unknown(name: str) -> str:
+    nearest = get_close_matches(name, _functions(), 1, 0.6)
+    mend = f"the nearest is {nearest[0]}" if nearest else f"a product is written {name} * (...)"
+    return f"There is no function {name!r}; {mend}."
 
 
 def _value(node: Any, known: Mapping[str, Any]) -> Any:
@@ -153,8 +163,8 @@ def _value(node: Any, known: Mapping[str, Any]) -> Any:
             return OPS[_OPERATORS[type(operator)]](_value(operand, known))
         case ast.Call(ast.Name(name), arguments):
             values = [_value(argument, known) for argument in arguments]
-            f = _functions()[name]
-            return reduce(f, values) if name in ("max", "min") else f(*values)
+            f = _functions()[name][0]
+            return reduce(f, values) if name in _FOLDED else f(*values)
         case ast.IfExp(ast.Compare(left, [operator], [right]), yes, no):
             condition = OPS[_OPERATORS[type(operator)]](_value(left, known), _value(right, known))
             return OPS["where"](condition, _value(yes, known), _value(no, known))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
+from glassnet.core.op import Bilinear, Linear
 from glassnet.core.registry import OPS
 from glassnet.explain.expression import (
     ONE,
@@ -206,6 +207,17 @@ def _needless_ones(expression: Expression) -> Expression | None:
     return None
 
 
+def _linear_in_zero(expression: Expression) -> Expression | None:
+    if not isinstance(expression, Apply):
+        return None
+    zeros = [argument == ZERO for argument in expression.arguments]
+    rule = expression.op.derivative
+    vanishes = isinstance(rule, Bilinear) and any(zeros)
+    if isinstance(rule, Linear) and rule.arguments is None:
+        vanishes = all(zeros)
+    return ZERO if vanishes else None
+
+
 def _transposed_twice(expression: Expression) -> Expression | None:
     match expression:
         case Apply(op, (Apply(inner, (x,)),)) if (
@@ -256,6 +268,7 @@ RULES: dict[str, Rule] = {
     "1 a -> a, 0 a -> 0, 2 a / 2 -> a, a a -> a^2": _collect_factors,
     "a ones -> a, beside what has their shape": _needless_ones,
     "(A^T)^T -> A": _transposed_twice,
+    "A 0 -> 0, sum(0) -> 0": _linear_in_zero,
     "2 > 1 -> true": _known_comparison,
     "relu(a) > 0 -> a > 0": _same_sign,
     "(b if a < c else d) -> (d if a >= c else b), (a if true else b) -> a": _selection,

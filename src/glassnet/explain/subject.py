@@ -71,9 +71,17 @@ class Subject:
 
 
 def of_function(
-    f: Callable[..., Any], names: Names, at: Mapping[str, Any], shapes: Mapping[str, int | Shape]
+    f: Callable[..., Any],
+    names: Names,
+    at: Mapping[str, Any],
+    shapes: Mapping[str, int | Shape],
+    *,
+    written: bool = True,
 ) -> Subject:
-    """The subject that a function of the user's is; where all numbers are given it is traced with them."""
+    """The subject that a function of the user's is; where all numbers are given it is traced with them.
+
+    Where the function is `written` in Python its local variables are names.
+    """
     title = getattr(f, "__name__", "f")
     title = title if title.isidentifier() else "f"  # not <lambda>
     given = names if isinstance(names, Mapping) else {}
@@ -100,7 +108,7 @@ def of_function(
         for node in ancestors(results.values(), stop=inputs)
         if node not in inputs and node not in results.values()
     ]
-    local = assigned_names(between, set(called))
+    local = assigned_names(between, set(called)) if written else {}
     local = {node: renamed.get(name, name) for node, name in local.items()}
     return Subject(
         title, results, inputs, local, elements={renamed.get(k, k): v for k, v in elements.items()}

@@ -120,7 +120,14 @@ class Writer:
             _primes(shown),
             self._shown_numbers(shown, functions),
             tuple(map(tuple, jacobian)) if len(results) > 1 else (),
+            self._constants(shown),
         )
+
+    def _constants(self, shown: Iterable[Expression]) -> dict[str, Any]:
+        if not isinstance(self.reading, Whole):
+            return {}
+        used = {leaf.name for leaf in _names(shown) if isinstance(leaf, Symbol)}
+        return {name: value for name, value in self.reading.constants.items() if name in used}
 
     # -- one result
 
@@ -177,15 +184,16 @@ class Writer:
     def _asked(self, wrt: Any, places: Mapping[str, _Place]) -> list[_Place]:
         """The variables to differentiate with respect to."""
         inputs = list(self.subject.inputs.values())
-        asked = inputs if wrt is None else (wrt,) if isinstance(wrt, (int, str)) else wrt
-        if wrt is None and self.subject.parameters:
-            asked = self.subject.parameters
+        if wrt is None:
+            meant = self.subject.parameters or inputs
+            nodes = {node for node, name in self.subject.inputs.items() if name in meant}
+            return list({place.slope: place for place in places.values() if place.node in nodes}.values())
         found: dict[Expression, _Place] = {}
-        for which in asked:
+        for which in (wrt,) if isinstance(wrt, (int, str)) else wrt:
             known = which
             if isinstance(which, int) and -len(inputs) <= which < len(inputs):
                 known = inputs[which]
-            chosen = _by_name(str(known), places) if not isinstance(known, int) else []
+            chosen = [] if isinstance(known, int) else _by_name(known, places)
             if not chosen:
                 names = dict.fromkeys(place.name for place in places.values())
                 raise DifferentiationError(

@@ -144,17 +144,15 @@ def added(x: Any, y: Any) -> Expression:
 
 
 def chained(x: Any, y: Any) -> Expression:
-    """x times y as one chain of factors; 1 x is x, ones x is x, and 0 x is 0."""
+    """x times y as one chain of factors; 1 x is x, 0 x is 0, and ones repeat nothing that has their shape."""
     x, y = _expression(x), _expression(y)
     if ZERO in (x, y):
         return ZERO
-    if x == ONE or (isinstance(x, Ones) and shape_of(y) == x.shape):
-        return y
-    if y == ONE or (isinstance(y, Ones) and shape_of(x) == y.shape):
-        return x
-    return Chain(
-        (x.factors if isinstance(x, Chain) else (x,)) + (y.factors if isinstance(y, Chain) else (y,))
-    )
+    factors = (x.factors if isinstance(x, Chain) else (x,)) + (y.factors if isinstance(y, Chain) else (y,))
+    factors = tuple(factor for factor in factors if factor != ONE) or (ONE,)
+    shapes = [shape_of(factor) for factor in factors if not isinstance(factor, Ones)]
+    factors = tuple(x for x in factors if not (isinstance(x, Ones) and x.shape in shapes))
+    return factors[0] if len(factors) == 1 else Chain(factors)
 
 
 def _expression(x: Any) -> Expression:

@@ -144,13 +144,16 @@ class Plain:
         return result
 
     def _chain(self, factors: Sequence[Expression]) -> str:
-        result = self._within(factors[0], PRODUCT)
+        result = self._edge(factors[0])
         for before, factor in pairwise(factors):
             both = shape_of(before) and shape_of(factor)
-            result += (self.hadamard if both else self.dot) + self._within(
-                factor, PRODUCT + 1 if both else PRODUCT
-            )
+            result += f"{self.hadamard}{self._factor(factor)}" if both else f"{self.dot}{self._edge(factor)}"
         return result
+
+    def _edge(self, factor: Expression) -> str:
+        # Between dots a product needs no brackets; a quotient could be taken to go on behind the dot.
+        text = self._within(factor, PRODUCT)
+        return f"({text})" if " / " in text and self._text(factor)[1] == PRODUCT else text
 
     def _product(self, product: Product) -> Text:
         above, below = over_and_under(product)

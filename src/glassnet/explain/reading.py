@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,11 @@ from glassnet.explain.expression import (
     ONE,
     ZERO,
     Apply,
+    Chain,
     Entry,
     Expression,
     Listing,
     Ones,
-    Product,
     Slope,
     Symbol,
     added,
@@ -225,7 +224,7 @@ def _repeated(x: Expression, shape: Shape) -> Expression:
         return x
     if x in (ZERO, ONE):
         return ZERO if x == ZERO else Ones(shape)
-    return Product(Fraction(1), (x, Ones(shape)))
+    return Chain((x, Ones(shape)))
 
 
 def _options(node: Node) -> tuple[tuple[str, Any], ...]:

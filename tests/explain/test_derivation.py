@@ -17,9 +17,10 @@ import glassnet.numpy as gnp
 from glassnet.errors import ConfigurationError, DifferentiationError, ShapeError
 from glassnet.explain import Case
 from glassnet.explain.expression import Number, Sum
+from glassnet.explain.notation import Plain
 from tests.explain.generated import examples, of_numbers
 from tests.explain.latex_grammar import check_latex
-from tests.explain.reader import all_known, evaluate
+from tests.explain.reader import all_known, evaluate, value_of
 
 
 def test_printed_formulas_give_the_engines_gradient() -> None:
@@ -171,6 +172,60 @@ def test_numbers_for_some_arguments_are_put_in_and_the_rest_stays() -> None:
     assert derivation.partials["w"].value is None
 
 
+def jacobian(f: Callable[..., object], **options: object) -> list[list[str]]:
+    derivation = gn.derive(f, **options)  # type: ignore[arg-type]
+    return [[Plain().write(entry) for entry in row] for row in derivation.jacobian]
+
+
+def test_several_results_have_a_jacobian_results_as_rows() -> None:
+    names = {"x": ["x1", "x2"]}
+    assert jacobian(lambda x: [2 * x[0] + x[1], gnp.pi * x[1], -x[0] / x[1]], names=names) == [
+        ["2", "1"],
+        ["0", "pi"],
+        ["-1 / x2", "x1 / x2^2"],
+    ]
+    assert jacobian(lambda w: [w[0] / w[1], -w[1], gnp.log(w[0])], names={"w": ["w1", "w2"]}) == [
+        ["1 / w2", "-w1 / w2^2"],
+        ["0", "-1"],
+        ["1 / w1", "0"],
+    ]
+
+
+def test_with_respect_to_a_matrix_row_by_row() -> None:
+    names = {"W": [["w11", "w12"], ["w21", "w22"]], "x": ["x1", "x2"]}
+    assert jacobian(lambda W, x: W @ x, wrt="W", names=names) == [
+        ["x1", "x2", "0", "0"],
+        ["0", "0", "x1", "x2"],
+    ]
+
+
+def test_softmax_has_its_textbook_jacobian() -> None:
+    def y(z):
+        return gnp.softmax(z)
+
+    assert jacobian(y, shapes={"z": 2}) == [["y[0] - y[0]^2", "-y[0] y[1]"], ["-y[1] y[0]", "y[1] - y[1]^2"]]
+
+
+def test_results_share_their_names() -> None:
+    def g(x, y):
+        return [gnp.exp(x * y + gnp.sin(x * y) * 2) * k for k in (x, y)]
+
+    derivation = gn.derive(g, at={"x": 0.3, "y": 0.7})
+    expected = gn.jacobian(lambda v: g(*v))(np.array([0.3, 0.7]))
+    read = [value_of(derivation, partial, {"x": 0.3, "y": 0.7}) for partial in derivation.partials.values()]
+    np.testing.assert_allclose(read, expected.ravel(), rtol=1e-14)
+
+
+def test_a_product_of_matrices_is_transposed_factor_by_factor() -> None:
+    def f(X, W):
+        Z = X @ gnp.transpose(W)
+        return gnp.sum(gnp.tanh(Z))
+
+    partials = gn.derive(f, shapes={"X": (5, 3), "W": (2, 3)}).partials
+    assert partials["X"].formula == "tanh'(Z) W"
+    assert partials["W"].formula == "tanh'(Z)^T X"
+
+
 DEEP = {
     "one path": lambda x: gnp.tanh(x),
     "two equal paths": lambda x: x * x + 1,
@@ -218,6 +273,16 @@ def test_the_length_grows_with_the_edges_not_with_the_paths(step: Callable[..., 
             DifferentiationError,
             "The matrix form is for functions with one number as result, and f has 2;",
         ),
+        (
+            lambda f: gn.derive(3),
+            ConfigurationError,
+            "derive got 3; it takes a function, an expression such as",
+        ),
+        (
+            lambda f: gn.derive(f, wrt=1.5),
+            ConfigurationError,
+            "derive got wrt=1.5; it takes a name, a position,",
+        ),
         (lambda f: gn.derive(f, form="words"), ConfigurationError, 'it takes "elements" or "matrices".'),
         (
             lambda f: gn.derive(f, shapes={"x": 3}, at={"x": np.zeros(2)}),
@@ -237,7 +302,7 @@ def test_the_length_grows_with_the_edges_not_with_the_paths(step: Callable[..., 
         (
             lambda f: gn.derive(lambda x: gnp.sum(x), shapes={"x": 5000}, form="elements"),
             DifferentiationError,
-            "f depends on 5,000 numbers, and nobody reads formulas of more than 2,000;",
+            "f works on 5,000 numbers at once, and nobody reads formulas of more than 2,000;",
         ),
         (
             lambda f: gn.derive(lambda x: gn.scan(lambda c, _: (c * x, c), 1.0, None, length=3)[0]),

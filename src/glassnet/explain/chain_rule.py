@@ -16,9 +16,10 @@ import numpy as np
 
 from glassnet.core.dtype import FLOAT64
 from glassnet.core.graph import Node, ancestors
-from glassnet.core.op import Constant, Elementwise, Op
+from glassnet.core.op import Constant, Differential, Elementwise, Op
 from glassnet.core.trace import Array, as_array, placeholder
 from glassnet.explain.expression import (
+    Entry,
     Expression,
     Number,
     Prime,
@@ -49,29 +50,28 @@ class Step:
 
 
 class Diagram:
-    """The influence diagram of one value: its nodes as formulas, and the derivatives on its edges.
+    """The influence diagram of some values: its nodes as formulas, and the derivatives on its edges.
 
-    `inputs` are the readings of the arguments. Nodes in `names` go by their name; `spare` are names for nodes
-    that need one only where they grow long, before u1, u2, ... are taken.
+    `results` are the values by name, `inputs` the readings of the arguments. Nodes in `names` go by their
+    name; `spare` are names for nodes that need one only where they grow long, before u1, u2, ... are taken.
     """
 
     def __init__(
         self,
-        out: Node,
+        results: Mapping[str, Node],
         reading: Reading,
         inputs: Mapping[Node, Any],
         names: Mapping[Node, str],
         spare: Mapping[Node, str],
-        taken: Iterable[str],
     ) -> None:
-        self.out, self.reading = out, reading
-        self.inputs = inputs
+        self.reading, self.inputs = reading, inputs
         self.names = dict(names)
         self.formulas: dict[Node, Any] = {}
-        self._spare, self._taken = spare, {*taken, *names.values(), *spare.values()}
+        self._spare = {node: name for name, node in results.items()} | dict(spare)
+        self._taken = {*names.values(), *self._spare.values()}
         self._values = dict(inputs)
         self._fresh = 0
-        nodes = ancestors([out], stop=inputs)
+        nodes = ancestors(results.values(), stop=inputs)
         self._uses = Counter(x for node in nodes for x in node.inputs)
         for node in nodes:
             if node not in self._values:
@@ -82,9 +82,11 @@ class Diagram:
         if isinstance(self.reading, Elements) and not node.op.broadcasts:
             value = self.reading.map(simplify, value)  # products of matrices are written without dots
         self.formulas[node] = value
-        if node is self.out:
-            return value
         longest = LONGEST_VALUE if self._uses[node] == 1 else SHARED
+        if any(isinstance(part, Entry) for part in self.reading.parts(value)):
+            longest = 1  # its own derivatives speak of it
+        elif not self._uses[node]:  # a result, and nothing but a result
+            return value
         if node not in self.names and self.reading.size(value, longest) == longest:
             self._name(node)
         return self.reading.symbols(self.names[node], node.shape) if node in self.names else value
@@ -98,31 +100,30 @@ class Diagram:
 
     @property
     def named(self) -> list[Node]:
-        """The nodes between the inputs and the value that have a name, in order."""
-        return [node for node in self.formulas if node in self.names and node is not self.out]
+        """The nodes between the inputs and the results that have a name, in order."""
+        return [node for node in self.formulas if node in self.names]
 
-    @property
-    def formula(self) -> Any:
-        """What the value stands for, as the user wrote it."""
-        return self._values[self.out]
+    def formula(self, node: Node) -> Any:
+        """What a node stands for, as the user wrote it."""
+        return self.formulas.get(node, self._values[node])
 
-    def steps(self, title: str, wrt: Iterable[Node], seed: Any) -> list[Step]:
-        """The derivative of the value `title` with respect to each variable before it, from the end.
+    def steps(self, title: str, out: Node, seed: Any) -> list[Step]:
+        """The derivatives of `out`, which is called `title`, with respect to all variables, from the end.
 
-        `seed` is the derivative of the value with respect to itself.
+        `seed` is the derivative of the result with respect to itself.
         """
-        wrt = list(wrt)
+        wrt = [*self.inputs, *self.named]
         influencing = set(wrt)
-        for node in ancestors([self.out], stop=self.inputs):
+        for node in ancestors([out], stop=self.inputs):
             if any(x in influencing for x in node.inputs) and not isinstance(node.op.derivative, Constant):
                 influencing.add(node)
         steps: list[Step] = []
-        x_bar: dict[Node, Any] = {self.out: seed}
-        for node in self._from_the_end():
+        x_bar: dict[Node, Any] = {out: seed}
+        for node in self._from_the_end(out):
             if node not in x_bar:
                 continue
             total = x_bar[node]
-            if node is not self.out and (
+            if node is not out and (
                 node in self.names or self.reading.size(total, LONGEST_SLOPE) == LONGEST_SLOPE
             ):
                 total = self._recorded(title, node, total, steps)
@@ -131,8 +132,8 @@ class Diagram:
                     part = self._contribution(node, total, position)
                     if part is not None:
                         x_bar[x] = self.reading.add(x_bar[x], part) if x in x_bar else part
-        for node in wrt:
-            if node in self.inputs and node in x_bar:
+        for node in self.inputs:
+            if node in x_bar:
                 self._recorded(title, node, x_bar[node], steps)
         return steps
 
@@ -153,7 +154,11 @@ class Diagram:
         if not isinstance(node.op.derivative, Elementwise):
             cotangent = placeholder(node.shape, node.dtype)
             pulled = pull(node, cotangent, position)
-            return None if pulled is None else self._read(pulled, {cotangent.node: x_bar})
+            if pulled is None:
+                return None
+            part = self._read(pulled, {cotangent.node: x_bar})
+            # What a rule does inside is no edge of its own.
+            return self.reading.map(simplify, part) if isinstance(node.op.derivative, Differential) else part
         slope = self._edge(node, position)
         if slope is None:
             return None
@@ -185,10 +190,10 @@ class Diagram:
     def _read(self, x: Any, more: Mapping[Node, Any]) -> Any:
         return self.reading.read(as_array(x).node, self._values | dict(more))
 
-    def _from_the_end(self) -> list[Node]:
-        """All nodes but the inputs, each before what it is made from, paths in reading order."""
+    def _from_the_end(self, out: Node) -> list[Node]:
+        """All nodes before `out` but the inputs, each before what it is made from, paths in reading order."""
         finished: dict[Node, None] = {}
-        pending = [(self.out, False)]
+        pending = [(out, False)]
         while pending:
             node, ready = pending.pop()
             if node in finished or node in self.inputs:

@@ -85,6 +85,11 @@ def derive(
         if isinstance(f, NetworkState):
             chosen = form or _form(wrt, arrays=True)
             subject = of_network(f, names, given, whole=chosen == "matrices")
+        elif not callable(f) and not isinstance(f, str):
+            raise ConfigurationError(
+                f"derive got {f!r}; it takes a function, an expression such as 'a * tanh(w * x)', or a "
+                "network."
+            )
         else:
             function = function_of(f) if isinstance(f, str) else f
             subject = of_function(function, names, given, shapes or {}, written=function is f)

@@ -238,6 +238,8 @@ class Display(ABC):
     def _oriented(self, x: Expression, operand: Operand) -> str:
         if not operand.transposed:
             return self._factor(x)
+        if isinstance(x, Apply) and x.op.name == "transpose":
+            return self._factor(x.arguments[0])
         return self.raised(self._within(x, POWER + 1), self.sign("T"))
 
     def _by_template(self, expression: Apply) -> str:

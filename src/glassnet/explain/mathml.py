@@ -18,7 +18,7 @@ class MathML(Display):
     '<msub><mi>b</mi><mn>1</mn></msub>'
     """
 
-    apart = "<mo>&#x2062;</mo>"  # times, which is heard and not seen
+    apart = '<mo>&#x2062;</mo><mspace width="0.17em"/>'  # times, which is heard and not seen
 
     def name(self, name: str) -> str:
         """An identifier, with its number below."""

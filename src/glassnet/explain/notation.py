@@ -217,6 +217,8 @@ class Plain:
         return self.beside(*(self._oriented(expression.arguments[x.argument], x) for x in factors))
 
     def _oriented(self, x: Expression, operand: Operand) -> str:
+        if operand.transposed and isinstance(x, Apply) and x.op.name == "transpose":
+            return self._factor(x.arguments[0])
         return self.exponent(self._within(x, POWER + 1), "T") if operand.transposed else self._factor(x)
 
     def _by_template(self, op: Op, arguments: Sequence[Expression], attributes: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.core.dtype import NDArray
 from glassnet.explain.expression import Expression, size
 from glassnet.explain.latex import Latex
 from glassnet.explain.mathml import MathML
@@ -16,6 +17,7 @@ from glassnet.explain.notation import Plain
 
 Right = tuple[Expression, tuple[Expression, ...]]  # a formula, and the conditions under which it holds
 _LONGEST_WITH_NUMBERS = 60  # symbols; longer formulas are not shown again with numbers
+_LARGEST_MATRIX = 100  # numbers
 
 
 @dataclass(frozen=True)
@@ -122,17 +124,29 @@ def _conditions(assumed: Sequence[Expression], notation: Latex | MathML) -> str:
 def _latex_value(value: Any) -> str:
     if np.ndim(value) == 0:
         return _number(value)
-    rows = np.atleast_2d(np.asarray(value)) if np.ndim(value) > 1 else np.asarray(value)[:, None]
-    if rows.ndim > 2 or rows.size > 100:
+    rows = _as_rows(value)
+    if rows is None:
         return f"\\text{{an array of shape {np.shape(value)}}}"
-    cells = " \\\\ ".join(" & ".join(f"{x + 0.0:.6g}" for x in row) for row in rows)
+    cells = " \\\\ ".join(" & ".join(f"{x:.6g}" for x in row) for row in rows)
     return f"\\begin{{bmatrix}} {cells} \\end{{bmatrix}}"
+
+
+def _as_rows(value: Any) -> NDArray | None:
+    """A small array as rows of numbers, a vector as a column; None for one that is not to be printed."""
+    array = np.asarray(value) + 0.0
+    if array.ndim > 2 or array.size > _LARGEST_MATRIX:
+        return None
+    return array[:, None] if array.ndim == 1 else array
+
+
+# NOTE browsers have dropped the attribute columnalign of MathML.
+_LEFT, _RIGHT = '<mtd style="text-align: left">', '<mtd style="text-align: right">'
 
 
 def as_mathml(sections: Sequence[Section], notation: MathML) -> str:
     """One MathML element."""
     rows = "".join(_mathml_rows(section, notation) for section in sections)
-    return f'<math display="block"><mtable columnalign="right left">{rows}</mtable></math>'
+    return f'<math><mtable displaystyle="true">{rows}</mtable></math>'
 
 
 def as_html(sections: Sequence[Section], notation: MathML) -> str:
@@ -150,9 +164,8 @@ def _mathml_rows(section: Section, notation: MathML) -> str:
         cells = "".join(
             f"<mtr>{''.join(f'<mtd>{notation.write(x)}</mtd>' for x in row)}</mtr>" for row in section.matrix
         )
-        lines.append(
-            f"<mtr><mtd></mtd><mtd>{notation.brackets(f'<mtable>{cells}</mtable>', '[', ']')}</mtd></mtr>"
-        )
+        matrix = notation.brackets(f"<mtable>{cells}</mtable>", "[", "]")
+        lines.append(f"<mtr><mtd></mtd>{_LEFT}{matrix}</mtd></mtr>")
     return "".join(lines)
 
 
@@ -165,5 +178,15 @@ def _mathml_row(row: Row, notation: MathML) -> str:
     elif shown:
         right = equals + notation.write(shown[0][0])
     if row.value is not None:
-        right += f"{equals}<mtext>{escape(_number(row.value))}</mtext>"
-    return f"<mtr><mtd>{notation.write(row.left)}</mtd><mtd>{right}</mtd></mtr>"
+        right += equals + _mathml_value(row.value, notation)
+    return f"<mtr>{_RIGHT}{notation.write(row.left)}</mtd>{_LEFT}{right}</mtd></mtr>"
+
+
+def _mathml_value(value: Any, notation: MathML) -> str:
+    if np.ndim(value) == 0:
+        return f"<mn>{_number(value)}</mn>"
+    rows = _as_rows(value)
+    if rows is None:
+        return f"<mtext>an array of shape {np.shape(value)}</mtext>"
+    cells = "".join(f"<mtr>{''.join(f'<mtd><mn>{x:.6g}</mn></mtd>' for x in row)}</mtr>" for row in rows)
+    return notation.brackets(f"<mtable>{cells}</mtable>", "[", "]")

@@ -27,6 +27,7 @@ from glassnet.explain.expression import (
     rebuild,
     shape_of,
 )
+from glassnet.ops.matrix import split_spec
 
 Rule = Callable[[Expression], Expression | None]
 
@@ -207,6 +208,34 @@ def _needless_ones(expression: Expression) -> Expression | None:
     return None
 
 
+def _transposed_product(expression: Expression) -> Expression | None:
+    """Transposes inside and outside of a product of matrices, as the order of its labels."""
+    match expression:
+        case Apply(op, (Apply() as product,), _, shape) if op.name == "transpose" and _is_matrix(product):
+            if product.op.name != "contract":
+                return None
+            x, y, out = split_spec(dict(product.attributes)["spec"])
+            spec = f"{x},{y}->{out[::-1]}"
+        case Apply(op, arguments, attributes, shape) if op.name == "contract":
+            x, y, out = split_spec(dict(attributes)["spec"])
+            labels = [
+                own[::-1] if _is_transpose(a) else own for a, own in zip(arguments, (x, y), strict=True)
+            ]
+            spec, product = f"{','.join(labels)}->{out}", expression
+        case _:
+            return None
+    inner = tuple(children(a)[0] if _is_transpose(a) else a for a in product.arguments)
+    return Apply(product.op, inner if product is expression else product.arguments, (("spec", spec),), shape)
+
+
+def _is_matrix(expression: Expression) -> bool:
+    return len(shape_of(expression)) == 2
+
+
+def _is_transpose(expression: Expression) -> bool:
+    return isinstance(expression, Apply) and expression.op.name == "transpose" and _is_matrix(expression)
+
+
 def _linear_in_zero(expression: Expression) -> Expression | None:
     if not isinstance(expression, Apply):
         return None
@@ -268,6 +297,7 @@ RULES: dict[str, Rule] = {
     "1 a -> a, 0 a -> 0, 2 a / 2 -> a, a a -> a^2": _collect_factors,
     "a ones -> a, beside what has their shape": _needless_ones,
     "(A^T)^T -> A": _transposed_twice,
+    "(A B)^T -> B^T A^T": _transposed_product,
     "A 0 -> 0, sum(0) -> 0": _linear_in_zero,
     "2 > 1 -> true": _known_comparison,
     "relu(a) > 0 -> a > 0": _same_sign,

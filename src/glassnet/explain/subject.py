@@ -17,6 +17,7 @@ from glassnet.core.trace import Array, as_array, placeholder, variable
 from glassnet.core.tree import flatten
 from glassnet.errors import DifferentiationError, ShapeError
 from glassnet.explain.naming import assigned_names
+from glassnet.train.targets import as_numbers
 
 Names = Sequence[str] | Mapping[str, Any] | None
 
@@ -100,7 +101,8 @@ def of_function(
     made: dict[str, Array] = {}
     for name in arguments:
         shape = _shape(name, values[name], shapes.get(name), elements.get(name))
-        made[name] = variable(np.asarray(values[name], FLOAT64)) if complete else placeholder(shape, FLOAT64)
+        number = as_numbers(values[name], FLOAT64, name) if complete else None
+        made[name] = placeholder(shape, FLOAT64) if number is None else variable(number)
     results = _results(title, f(*made.values()))
     inputs = {x.node: new for x, new in zip(made.values(), called, strict=True)}
     between = [
@@ -108,7 +110,7 @@ def of_function(
         for node in ancestors(results.values(), stop=inputs)
         if node not in inputs and node not in results.values()
     ]
-    local = assigned_names(between, set(called)) if written else {}
+    local = assigned_names(between, {title, *called}) if written else {}
     local = {node: renamed.get(name, name) for node, name in local.items()}
     return Subject(
         title, results, inputs, local, elements={renamed.get(k, k): v for k, v in elements.items()}

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from glassnet.core.graph import Node
+from glassnet.core.graph import Node, ancestors
+from glassnet.core.shape import size_of
 from glassnet.core.trace import as_array
-from glassnet.errors import DifferentiationError
+from glassnet.errors import ConfigurationError, DifferentiationError
 from glassnet.explain.chain_rule import Diagram, Step, closed_forms, needed, prime_of, shared_slopes
 from glassnet.explain.derivation import Case, Derivation, Partial
 from glassnet.explain.expression import (
@@ -31,7 +33,6 @@ from glassnet.explain.subject import Subject
 from glassnet.transforms.transpose import pullback
 
 Form = Literal["elements", "matrices"]
-Index = tuple[int, ...] | None  # of an element; None is the whole array
 _MOST_ELEMENTS = 2000  # nobody reads more formulas than that
 
 Meaning = dict[Expression, Expression]
@@ -43,7 +44,7 @@ class _Place:
 
     name: str
     node: Node
-    index: Index
+    index: tuple[int, ...] | None  # None is the whole array
     slope: Expression
 
 
@@ -53,7 +54,7 @@ class _Result:
 
     name: str
     node: Node
-    index: Index
+    index: tuple[int, ...]
     formula: Expression
     places: dict[str, _Place]  # all that could be asked for, by every name
     asked: list[_Place]
@@ -75,21 +76,33 @@ class Writer:
                 f"The matrix form is for functions with one number as result, and {subject.title} has "
                 f'{len(self._results())}; use form="elements", which writes the Jacobian.'
             )
-        self._inputs = {node: self.reading.symbols(name, node.shape) for node, name in subject.inputs.items()}
-        self._meaning: Meaning = {}  # of all names of values
-        self._numbers: dict[str, Any] = {}  # of all names of values, where they are known
+        inputs = {node: self.reading.symbols(name, node.shape) for node, name in subject.inputs.items()}
+        self._diagram = Diagram(
+            subject.results,
+            self.reading,
+            inputs,
+            {**subject.inputs, **subject.names},
+            subject.spare,
+        )
+        self._slopes: dict[tuple[str, Node], Any] = {}  # by result and variable, where they are known
 
     def _require_readable(self) -> None:
-        count = sum(int(np.prod(node.shape)) for node in self.subject.inputs)
+        nodes = ancestors(self.subject.results.values(), stop=self.subject.inputs)
+        count = max(
+            sum(size_of(node.shape) for node in self.subject.inputs), *(size_of(x.shape) for x in nodes)
+        )
         if count > _MOST_ELEMENTS:
             raise DifferentiationError(
-                f"{self.subject.title} depends on {count:,} numbers, and nobody reads formulas of more than "
-                f'{_MOST_ELEMENTS:,}; use form="matrices".'
+                f"{self.subject.title} works on {count:,} numbers at once, and nobody reads formulas of more "
+                f'than {_MOST_ELEMENTS:,}; use form="matrices".'
             )
 
     def derivation(self, wrt: Any) -> Derivation:
         """The derivation with respect to the variables that `wrt` names."""
-        results = [self._result(name, node, index, wrt) for name, node, index in self._results()]
+        walked = [(*each, self._walk(*each)) for each in self._results()]
+        # Which nodes have a name is settled when the diagram has been walked from every result.
+        meaning = self._meaning()
+        results = [self._result(name, node, index, steps, wrt) for name, node, index, steps in walked]
         partials: dict[str, Partial] = {}
         closed: Meaning = {}
         for result in results:
@@ -106,11 +119,9 @@ class Writer:
         steps = [step for result in results for step in result.steps]
         functions: Meaning = {Symbol(result.name): result.formula for result in results}
         shown = [*functions.values(), *formulas, *shared.values(), *(step.chain for step in steps)]
-        variables = {name: self._meaning[name] for name in needed(_names(shown), self._meaning)}
+        variables = {name: meaning[name] for name in needed(_names(shown), meaning) if name not in functions}
         shown += variables.values()
-        jacobian = [
-            [result.closed.get(place.slope, ZERO) for place in result.asked] for result in results
-        ]  # fmt: skip
+        jacobian = [[result.closed.get(place.slope, ZERO) for place in result.asked] for result in results]
         return Derivation(
             functions,
             variables,
@@ -131,44 +142,47 @@ class Writer:
 
     # -- one result
 
-    def _results(self) -> list[tuple[str, Node, Index]]:
-        found: list[tuple[str, Node, Index]] = []
+    def _results(self) -> list[tuple[str, Node, tuple[int, ...]]]:
+        found: list[tuple[str, Node, tuple[int, ...]]] = []
         for name, node in self.subject.results.items():
             elements = self.subject.element_names(name, node.shape)
             found += [(elements[index], node, index) for index in np.ndindex(node.shape)]
         return found
 
-    def _result(self, name: str, node: Node, index: Index, wrt: Any) -> _Result:
-        subject, elements = self.subject, isinstance(self.reading, Elements)
-        taken = [*subject.inputs.values(), *subject.results]
-        names = {**subject.inputs, **subject.names}
-        diagram = Diagram(node, self.reading, self._inputs, names, subject.spare, taken)
+    def _walk(self, name: str, node: Node, index: tuple[int, ...]) -> list[Step]:
+        """All steps back from one result."""
         seed: Any = ONE
-        if elements:
+        if isinstance(self.reading, Elements):
             seed = np.full(node.shape, ZERO, object)
             seed[index] = ONE
-        # Which nodes have a name is settled when the whole diagram has been walked.
-        everything = diagram.steps(name, [*self._inputs, *diagram.named], seed)
-        places = self._places(name, diagram)
-        asked = self._asked(wrt, places)
-        told = set(needed((place.slope for place in asked), {s.slope: s.chain for s in everything}))
-        steps = [step for step in everything if step.slope in told]
-        closed = closed_forms(steps, [] if elements else shared_slopes(steps))
-        for made in diagram.named:
-            symbols = self.reading.symbols(diagram.names[made], made.shape)
-            formula = self.reading.map(lambda _, part: part, symbols, diagram.formulas[made])
-            self._meaning |= zip(self.reading.parts(symbols), self.reading.parts(formula), strict=True)
-        formula = diagram.formula[index] if elements else diagram.formula
-        result = _Result(name, node, index, formula, places, asked, steps, closed)
-        if subject.is_known:
-            self._note_numbers(name, node, index, diagram)
-        return result
+        return self._diagram.steps(name, node, seed)
 
-    def _places(self, output: str, diagram: Diagram) -> dict[str, _Place]:
+    def _result(self, name: str, node: Node, index: tuple[int, ...], steps: list[Step], wrt: Any) -> _Result:
+        places = self._places(name)
+        asked = self._asked(wrt, places)
+        told = set(needed((place.slope for place in asked), {step.slope: step.chain for step in steps}))
+        steps = [step for step in steps if step.slope in told]
+        elements = isinstance(self.reading, Elements)
+        closed = closed_forms(steps, [] if elements else shared_slopes(steps))
+        formula = self._diagram.formula(node)
+        return _Result(
+            name, node, index, formula[index] if elements else formula, places, asked, steps, closed
+        )
+
+    def _meaning(self) -> Meaning:
+        """What every name of a value stands for."""
+        meaning: Meaning = {}
+        for node in self._diagram.named:
+            symbols = self.reading.symbols(self._diagram.names[node], node.shape)
+            formula = self.reading.map(lambda _, part: part, symbols, self._diagram.formulas[node])
+            meaning |= zip(self.reading.parts(symbols), self.reading.parts(formula), strict=True)
+        return meaning
+
+    def _places(self, output: str) -> dict[str, _Place]:
         """All variables and their elements by name, as they were named and by their index."""
         places: dict[str, _Place] = {}
-        for node in (*self._inputs, *diagram.named):
-            name = diagram.names[node]
+        for node in (*self._diagram.inputs, *self._diagram.named):
+            name = self._diagram.names[node]
             names = [name, *(alias for alias, known in self.subject.aliases.items() if known == name)]
             slopes: Any = self.reading.slopes(output, name, node.shape)
             if isinstance(self.reading, Whole):
@@ -189,6 +203,10 @@ class Writer:
             nodes = {node for node, name in self.subject.inputs.items() if name in meant}
             return list({place.slope: place for place in places.values() if place.node in nodes}.values())
         found: dict[Expression, _Place] = {}
+        if not isinstance(wrt, (int, str, list, tuple)):
+            raise ConfigurationError(
+                f"derive got wrt={wrt!r}; it takes a name, a position, or several of them."
+            )
         for which in (wrt,) if isinstance(wrt, (int, str)) else wrt:
             known = which
             if isinstance(which, int) and -len(inputs) <= which < len(inputs):
@@ -204,23 +222,34 @@ class Writer:
 
     # -- numbers
 
-    def _note_numbers(self, name: str, node: Node, index: Index, diagram: Diagram) -> None:
-        for each in (*self._inputs, *diagram.named):
-            called = diagram.names[each]
+    @cached_property
+    def _numbers(self) -> dict[str, Any]:
+        """The numbers of all values with a name, as far as they are known."""
+        subject, numbers = self.subject, {}
+        if subject.is_known:
+            nodes = [*self._diagram.inputs, *self._diagram.named]
+            found = [(self._diagram.names[node], node.value) for node in nodes]
+            found += [(name, node.value) for name, node in subject.results.items()]
+        else:
+            found = [(name, np.asarray(value)) for name, value in self.given.items()]
+        for name, value in found:
             if isinstance(self.reading, Whole):
-                self._numbers[called] = each.value if each.shape else float(each.value)
-                continue
-            elements = self.subject.element_names(called, each.shape)
-            self._numbers |= {elements[i]: float(each.value[i]) for i in np.ndindex(each.shape)}
-        self._numbers[name] = float(node.value if index is None else node.value[index])
+                numbers[name] = value if value.shape else float(value)
+            else:
+                elements = subject.element_names(name, value.shape)
+                numbers |= {elements[index]: float(value[index]) for index in np.ndindex(value.shape)}
+        return numbers
 
     def _slope_at(self, place: _Place, result: _Result) -> Any:
         """The number of a derivative, by the engine."""
-        one = np.zeros(result.node.shape, result.node.dtype)
-        one[result.index or ()] = 1
-        (x_bar,) = pullback([result.node], [place.node], [as_array(one)])
-        # NOTE + 0.0 turns -0.0 into 0.0, which is what a reader expects to see.
-        array = np.zeros(place.node.shape) if x_bar is None else as_array(x_bar).node.value + 0.0
+        key = result.name, place.node
+        if key not in self._slopes:
+            one = np.zeros(result.node.shape, result.node.dtype)
+            one[result.index] = 1
+            (x_bar,) = pullback([result.node], [place.node], [as_array(one)])
+            # NOTE + 0.0 turns -0.0 into 0.0, which is what a reader expects to see.
+            self._slopes[key] = np.zeros(place.node.shape) if x_bar is None else as_array(x_bar).value + 0.0
+        array = self._slopes[key]
         return array if place.index is None and array.shape else float(array[place.index or ()])
 
     def _partial(self, key: str, place: _Place, result: _Result) -> Partial:
@@ -229,7 +258,7 @@ class Writer:
         value = self._slope_at(place, result) if self.subject.is_known and self.given else None
         numbers: Expression | None = None
         if isinstance(self.reading, Elements) and self.given and len(cases) == 1:
-            known: dict[Expression, Any] = {Symbol(name): x for name, x in self._given_numbers().items()}
+            known: dict[Expression, Any] = {Symbol(name): x for name, x in self._numbers.items()}
             if self.subject.is_known:
                 slopes = {each.slope: each for each in result.places.values()}
                 inside = leaves(formula) & slopes.keys()
@@ -239,24 +268,14 @@ class Writer:
             numbers = numbers if self.subject.is_known else simplify(numbers)
         return Partial(key, place.slope, cases, value, numbers)
 
-    def _given_numbers(self) -> Mapping[str, Any]:
-        if self.subject.is_known:
-            return self._numbers
-        numbers: dict[str, Any] = {}
-        for name, value in self.given.items():
-            elements = self.subject.element_names(name, np.shape(value))
-            numbers |= {elements[i]: float(np.asarray(value)[i]) for i in np.ndindex(elements.shape)}
-        return numbers
-
     def _shown_numbers(self, shown: Iterable[Expression], functions: Meaning) -> dict[str, Any]:
         if not self.given:
             return {}
         used = _names(shown) | set(functions)
         alone = {name for node, name in self.subject.inputs.items() if not node.shape}
-        numbers = self._given_numbers() if isinstance(self.reading, Elements) else self._numbers
         return {
             name: value
-            for name, value in numbers.items()
+            for name, value in self._numbers.items()
             if name in alone or any(isinstance(leaf, Symbol) and leaf.name == name for leaf in used)
         }
 

@@ -22,6 +22,7 @@ from glassnet.explain.expression import (
     Number,
     Ones,
     Product,
+    Slope,
     Sum,
     children,
     rebuild,
@@ -135,6 +136,24 @@ def _collect_terms(expression: Expression) -> Expression | None:
     if len(terms) < 2:
         return terms[0] if terms else ZERO
     return Sum(terms)
+
+
+def _common_slope(expression: Expression) -> Expression | None:
+    """A derivative that all terms begin with, once before the sum of the rest."""
+    if not isinstance(expression, Sum):
+        return None
+    products = [_as_product(term) for term in expression.terms]
+    for slope in products[0].numerator:
+        if isinstance(slope, Slope) and all(slope in product.numerator for product in products):
+            rest = tuple(_without(product, slope) for product in products)
+            return Product(Fraction(1), (slope, Sum(rest)))
+    return None
+
+
+def _without(product: Product, factor: Expression) -> Expression:
+    place = product.numerator.index(factor)
+    left = product.numerator[:place] + product.numerator[place + 1 :]
+    return _product(product.coefficient, left, product.denominator)
 
 
 def _product(
@@ -294,6 +313,7 @@ RULES: dict[str, Rule] = {
     "square(a) -> a^2": _square,
     "a^1 -> a, a^0 -> 1": _trivial_power,
     "0 + a -> a, a + a -> 2 a": _collect_terms,
+    "df/dy a + df/dy b -> df/dy (a + b)": _common_slope,
     "1 a -> a, 0 a -> 0, 2 a / 2 -> a, a a -> a^2": _collect_factors,
     "a ones -> a, beside what has their shape": _needless_ones,
     "(A^T)^T -> A": _transposed_twice,

@@ -137,7 +137,10 @@ def of_network(choose: random.Random, *, matrices: bool) -> Example:
     layers = [gn.Dense(size, activation=choose.choice(ACTIVATIONS)) for size in sizes[:-1]] + [
         gn.Dense(sizes[-1])
     ]
-    inputs = choose.randint(1, 3)
+    inputs: Any = choose.randint(1, 3)
+    if not matrices and choose.random() < 0.2:
+        layers.insert(0, choose.choice([gn.SimpleRNN, gn.LSTM, gn.GRU])(1))
+        inputs = (2, inputs)
     net = gn.Network(layers, loss=loss, seed=choose.getrandbits(16), dtype="float64", input_shape=inputs)
     numbers = np.random.default_rng(choose.getrandbits(32))
     net.parameters = {name: numbers.normal(size=x.shape) for name, x in net.parameters.items()}
@@ -160,9 +163,12 @@ def _gradients(net: gn.Network, x: Any, d: Any) -> dict[str, Any]:
     names = list(net.parameters)
 
     def divergence(values: list[Any], x: Any) -> Any:
-        y = x
-        for layer, weight, bias in zip(net.layers, values[::2], values[1::2], strict=True):
-            y = layer({"weight": weight, "bias": bias}, y)
+        y, parameters = x, dict(zip(names, values, strict=True))
+        for layer, name in zip(net.layers, dict.fromkeys(name.split(".")[0] for name in names), strict=True):
+            own = {
+                key.split(".")[1]: value for key, value in parameters.items() if key.startswith(f"{name}.")
+            }
+            y = layer(own, y)
         return net.loss.divergence(y, d)
 
     slopes, x_bar = gn.grad(divergence, wrt=(0, 1))([net.parameters[name] for name in names], x)
@@ -171,7 +177,8 @@ def _gradients(net: gn.Network, x: Any, d: Any) -> dict[str, Any]:
 
 def _symbol(name: str) -> str:
     layer, kind = name.split(".")
-    return ("W" if kind == "weight" else "b") + layer.removeprefix("dense_")
+    letter = {"weight": "W", "kernel": "W", "recurrent": "U", "bias": "b"}.get(kind)
+    return f"{letter}{layer.rpartition('_')[2]}" if letter else name
 
 
 def _split(derivation: Derivation, at: dict[str, Any], slopes: dict[str, Any], matrices: bool) -> Example:

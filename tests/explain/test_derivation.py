@@ -305,7 +305,9 @@ def test_the_length_grows_with_the_edges_not_with_the_paths(step: Callable[..., 
             "f works on 5,000 numbers at once, and nobody reads formulas of more than 2,000;",
         ),
         (
-            lambda f: gn.derive(lambda x: gn.scan(lambda c, _: (c * x, c), 1.0, None, length=3)[0]),
+            lambda f: gn.derive(
+                lambda x: gn.scan(lambda c, _: (c * x, c), 1.0, None, length=3)[0], form="matrices"
+            ),
             DifferentiationError,
             "derive does not look into scan, which runs a graph of its own",
         ),

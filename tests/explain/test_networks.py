@@ -6,6 +6,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import DifferentiationError, ShapeError
 from glassnet.explain import Derivation
+from tests.explain.reader import value_of
 
 NAMES = {
     "dense_1.weight": [["w1", "w2"], ["w3", "w4"]],
@@ -31,7 +32,7 @@ def results(derivation: Derivation) -> list[str]:
 def test_element_by_element_with_the_users_names() -> None:
     derivation = gn.derive(network(2, 2, 1), names=NAMES, form="elements")
     z1, z2 = "w1 x1 + w2 x2 + b1", "w3 x1 + w4 x2 + b2"
-    assert derivation.formula == "0.5 (yhat - y)^2"
+    assert derivation.formula == "(yhat - y)^2 / 2"
     assert {name: partial.formula for name, partial in derivation.partials.items()} == {
         "w1": f"(yhat - y) w5 s'({z1}) x1",
         "w2": f"(yhat - y) w5 s'({z1}) x2",
@@ -49,7 +50,7 @@ def test_element_by_element_with_the_users_names() -> None:
 def test_in_matrices_every_layer_takes_the_delta_of_the_next() -> None:
     derivation = gn.derive(network(4, 3, 2, 2))
     assert derivation.definitions | {"L": derivation.formula} == {
-        "L": "0.5 sum((y3 - d)^2)",
+        "L": "sum((y3 - d)^2) / 2",
         "z1": "W1 x + b1",
         "y1": "s(z1)",
         "z2": "W2 y1 + b2",
@@ -151,7 +152,28 @@ def test_what_a_network_does_not_have_is_said_in_a_sentence(options, error, sent
     assert sentence in str(raised.value)
 
 
-def test_a_loop_is_refused() -> None:
+@pytest.mark.parametrize("layer", [gn.SimpleRNN(1), gn.LSTM(1), gn.GRU(1)], ids=["SimpleRNN", "LSTM", "GRU"])
+def test_recurrent_layers_are_written_out_step_by_step(layer: gn.nn.Layer) -> None:
+    net = gn.Network([layer, gn.Dense(1)], loss="half_squared_error", input_shape=(2, 1), dtype="float64")
+    at = {"x": np.array([[0.5], [-1.0]]), "d": np.array([0.3])}
+    derivation = gn.derive(net, form="elements", at=at)
+    values = np.array([partial.value for partial in derivation.partials.values()])
+    gradients = np.concatenate([g.ravel() for g in net.trace(at["x"], at["d"]).gradients.values()])
+    np.testing.assert_allclose(values, gradients, rtol=1e-13)
+    read = [value_of(derivation, partial, derivation.at) for partial in derivation.partials.values()]
+    np.testing.assert_allclose(read, gradients, rtol=1e-12)
+
+
+def test_a_recurrent_unit_by_hand() -> None:
+    net = gn.Network([gn.SimpleRNN(1)], loss="half_squared_error", input_shape=(2, 1))
+    names = {"W1": [["w"]], "U1": [["u"]], "b1": "b", "x": [["x1"], ["x2"]], "y1": "yhat", "d": "y"}
+    derivation = gn.derive(net, wrt="u", form="elements", names=names)
+    assert derivation.definitions["u1[0]"] == "tanh(x1 w + b)"
+    assert derivation.definitions["yhat"] == "tanh(x2 w + b + u u1[0])"
+    assert derivation.partials["u"].formula == "(yhat - y) tanh'(x2 w + b + u u1[0]) u1[0]"
+
+
+def test_a_loop_has_no_matrix_form() -> None:
     net = gn.Network([gn.LSTM(2), gn.Dense(1)], loss="half_squared_error", input_shape=(3, 1))
     with pytest.raises(DifferentiationError, match="derive does not look into scan"):
         gn.derive(net)

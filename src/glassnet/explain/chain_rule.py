@@ -72,7 +72,11 @@ class Diagram:
         self._values = dict(inputs)
         self._fresh = 0
         nodes = ancestors(results.values(), stop=inputs)
-        self._uses = Counter(x for node in nodes for x in node.inputs)
+        # However many elements are taken out of an array, each is used but once by that.
+        taken = {node.inputs[0] for node in nodes if node.op.name == "getitem"}
+        self._uses = Counter(x for node in nodes if node.op.name != "getitem" for x in node.inputs) + Counter(
+            taken
+        )
         for node in nodes:
             if node not in self._values:
                 self._values[node] = self._valued(node)

@@ -12,6 +12,7 @@ from glassnet.explain.derivation import Derivation
 from glassnet.explain.networks import of_network
 from glassnet.explain.parsing import function_of
 from glassnet.explain.subject import Names, of_function
+from glassnet.explain.unrolling import unrolled
 from glassnet.explain.writer import Form, Writer
 from glassnet.train.state import NetworkState
 
@@ -94,6 +95,8 @@ def derive(
             function = function_of(f) if isinstance(f, str) else f
             subject = of_function(function, names, given, shapes or {}, written=function is f)
             chosen = form or _form(wrt, arrays=subject.has_arrays and subject.is_scalar)
+        if chosen == "elements":
+            subject = unrolled(subject)
         return Writer(subject, chosen, given).derivation(wrt)
 
 

@@ -19,7 +19,7 @@ from glassnet.train.naming import named
 from glassnet.train.state import NetworkState
 from glassnet.train.targets import as_numbers, as_targets
 
-_SYMBOLS = {"weight": "W", "bias": "b"}
+_SYMBOLS = {"weight": "W", "kernel": "W", "recurrent": "U", "bias": "b"}
 
 
 def of_network(net: NetworkState, names: Names, given: dict[str, Any], *, whole: bool) -> Subject:
@@ -76,6 +76,7 @@ def of_network(net: NetworkState, names: Names, given: dict[str, Any], *, whole:
         {renamed.get(name, name): delta for name, delta in deltas.items()},
         [renamed.get(name, name) for name in symbols],
         list(renamed.values()),
+        written=False,
     )
 
 

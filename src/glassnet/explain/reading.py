@@ -255,5 +255,5 @@ def _index_part(part: Any) -> str:
 def _closed(node: Node) -> GlassnetError:
     return DifferentiationError(
         f"derive does not look into {node.op.name}, which runs a graph of its own{describe(node.source)}; "
-        "write its steps out, or use grad for the numbers."
+        'form="elements" writes out the steps of scan, and grad has the numbers.'
     )

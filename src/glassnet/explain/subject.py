@@ -29,7 +29,9 @@ class Subject:
     `results` are the values by name. `inputs` and `names` are the nodes that go by a name, `spare` those that
     get theirs where they grow long. `elements` are names of elements by the name of their array, `aliases`
     other names for the same nodes. `deltas` is what the derivative with respect to a name is called, if it
-    has a name of its own.
+    has a name of its own. `parameters` are the names that are meant where none is given, if not all inputs;
+    `single` are names that the only element of an array goes by as well. What the user has `written` is shown
+    as it stands, other formulas are simplified.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Subject:
     deltas: Mapping[str, str] = field(default_factory=dict[str, str])
     parameters: Sequence[str] = ()
     single: Sequence[str] = ()
+    written: bool = True
 
     @property
     def has_arrays(self) -> bool:

@@ -164,17 +164,21 @@ class Writer:
         steps = [step for step in steps if step.slope in told]
         elements = isinstance(self.reading, Elements)
         closed = closed_forms(steps, [] if elements else shared_slopes(steps))
-        formula = self._diagram.formula(node)
+        formula = self._shown(self._diagram.formula(node))
         return _Result(
             name, node, index, formula[index] if elements else formula, places, asked, steps, closed
         )
+
+    def _shown(self, formula: Any) -> Any:
+        return formula if self.subject.written else self.reading.map(simplify, formula)
 
     def _meaning(self) -> Meaning:
         """What every name of a value stands for."""
         meaning: Meaning = {}
         for node in self._diagram.named:
             symbols = self.reading.symbols(self._diagram.names[node], node.shape)
-            formula = self.reading.map(lambda _, part: part, symbols, self._diagram.formulas[node])
+            formula = self._shown(self._diagram.formulas[node])
+            formula = self.reading.map(lambda _, part: part, symbols, formula)
             meaning |= zip(self.reading.parts(symbols), self.reading.parts(formula), strict=True)
         return meaning
 

@@ -140,8 +140,8 @@ class Display(ABC):
         if "e" not in decimals:
             return self.number(decimals), ATOM
         digits, exponent = decimals.split("e")
-        power = self._number(Fraction(int(exponent)))[0]
-        return self.number(digits) + self.sign("·") + self.raised(self.number("10"), power), PRODUCT
+        power = self.raised(self.number("10"), self._number(Fraction(int(exponent)))[0])
+        return (power if digits == "1" else self.number(digits) + self.sign("·") + power), _FRACTION
 
     def _sum(self, terms: Sequence[Expression]) -> str:
         result, minus = "", self.sign("-")

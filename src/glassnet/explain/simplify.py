@@ -227,6 +227,16 @@ def _needless_ones(expression: Expression) -> Expression | None:
     return None
 
 
+def _scaling(expression: Expression) -> Expression | None:
+    """A product of an array with a number, which a contraction without labels on one side is."""
+    match expression:
+        case Apply(op, arguments, attributes) if op.name == "contract":
+            x, y, _ = split_spec(dict(attributes)["spec"])
+            return None if x and y else Product(Fraction(1), arguments)
+        case _:
+            return None
+
+
 def _transposed_product(expression: Expression) -> Expression | None:
     """Transposes inside and outside of a product of matrices, as the order of its labels."""
     match expression:
@@ -318,6 +328,7 @@ RULES: dict[str, Rule] = {
     "a ones -> a, beside what has their shape": _needless_ones,
     "(A^T)^T -> A": _transposed_twice,
     "(A B)^T -> B^T A^T": _transposed_product,
+    "contract(2, A) -> 2 A": _scaling,
     "A 0 -> 0, sum(0) -> 0": _linear_in_zero,
     "2 > 1 -> true": _known_comparison,
     "relu(a) > 0 -> a > 0": _same_sign,

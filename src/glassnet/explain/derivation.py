@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from glassnet.explain.expression import Expression, Number, Symbol, side_by_side
 from glassnet.explain.latex import Latex
 from glassnet.explain.mathml import MathML
 from glassnet.explain.notation import Plain, Unicode
+from glassnet.explain.simplify import split
 
 _PLAIN = Plain()
 
@@ -133,7 +134,7 @@ class Derivation:
 
     def sections(self, *, steps: bool = True) -> list[page.Section]:
         """The derivation as headings and equations, which every notation writes in its own way."""
-        results = [page.Row(partial.slope, _rights(partial)) for partial in self.partials.values()]
+        results = [page.Row(partial.slope, _rights(partial.cases)) for partial in self.partials.values()]
         if self.jacobian and all(len(partial.cases) == 1 for partial in self.partials.values()):
             results = []  # the matrix says it all
         shared = [page.Row(slope, ((expression, ()),)) for slope, expression in self.shared.items()]
@@ -155,7 +156,8 @@ class Derivation:
             sections.append(page.Section("", [*shared, *results]))
         if self.jacobian:
             sections.append(page.Section("Jacobian, a row for each result", [], self.jacobian))
-        sections.append(page.Section("with", _rows(self.primes)))
+        primes = [page.Row(prime, _rights(cases_of(slope))) for prime, slope in self.primes.items()]
+        sections.append(page.Section("with", primes))
         sections.append(page.Section("at", self._numbers()))
         return [section for section in sections if section.rows or section.matrix]
 
@@ -178,8 +180,13 @@ class Derivation:
         return self.latex()
 
 
-def _rights(partial: Partial) -> tuple[page.Right, ...]:
-    return tuple((case.expression, case.assumptions) for case in partial.cases)
+def cases_of(formula: Expression) -> tuple[Case, ...]:
+    """The formula, case by case at its kinks."""
+    return tuple(Case(case, assumed) for assumed, case in split(formula))
+
+
+def _rights(cases: Sequence[Case]) -> tuple[page.Right, ...]:
+    return tuple((case.expression, case.assumptions) for case in cases)
 
 
 def _rows(meaning: Mapping[Expression, Expression]) -> list[page.Row]:

@@ -16,7 +16,7 @@ from glassnet.core.shape import size_of
 from glassnet.core.trace import as_array
 from glassnet.errors import ConfigurationError, DifferentiationError
 from glassnet.explain.chain_rule import Diagram, Step, closed_forms, needed, prime_of, shared_slopes
-from glassnet.explain.derivation import Case, Derivation, Partial
+from glassnet.explain.derivation import Derivation, Partial, cases_of
 from glassnet.explain.expression import (
     ONE,
     ZERO,
@@ -28,7 +28,7 @@ from glassnet.explain.expression import (
     substitute,
 )
 from glassnet.explain.reading import Elements, Reading, Whole
-from glassnet.explain.simplify import simplify, split
+from glassnet.explain.simplify import simplify
 from glassnet.explain.subject import Subject
 from glassnet.transforms.transpose import pullback
 
@@ -258,7 +258,7 @@ class Writer:
 
     def _partial(self, key: str, place: _Place, result: _Result) -> Partial:
         formula = result.closed.get(place.slope, ZERO)
-        cases = tuple(Case(case, assumed) for assumed, case in split(formula))
+        cases = cases_of(formula)
         value = self._slope_at(place, result) if self.subject.is_known and self.given else None
         numbers: Expression | None = None
         if isinstance(self.reading, Elements) and self.given and len(cases) == 1:

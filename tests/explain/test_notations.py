@@ -109,6 +109,14 @@ def test_numbers_of_arrays_are_matrices() -> None:
     assert "W = [[ 1. −2.]]" in derivation.text()
 
 
+def test_arrays_that_are_fixed_have_names_of_their_own() -> None:
+    fixed = np.array([1.0, 2.0])
+    derivation = gn.derive(lambda c1: gnp.sum(c1 * fixed), shapes={"c1": 2})
+    assert derivation.partials["c1"].formula == "c2"
+    assert list(derivation.constants) == ["c2"]
+    assert "c₂ = [1. 2.]" in derivation.text()
+
+
 def test_the_grammar_of_latex_refuses_what_is_none() -> None:
     for wrong in (r"\frac{a}", "{a", "a^{b}^{c}", r"\left(a", r"\unknown{a}", r"\begin{cases} a", "a}"):
         with pytest.raises((AssertionError, IndexError)):

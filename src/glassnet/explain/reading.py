@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,12 @@ class Whole(Reading):
     """Vectors and matrices as wholes: z = W x + b.
 
     `deltas` are names of their own for the derivatives with respect to some variables. `constants` are the
-    arrays that are fixed in the function, by the names that they were given.
+    arrays that are fixed in the function, by the names that they were given: none of those that are `taken`.
     """
 
-    def __init__(self, deltas: Mapping[str, str] | None = None) -> None:
+    def __init__(self, deltas: Mapping[str, str] | None = None, taken: Iterable[str] = ()) -> None:
         self.deltas = deltas or {}
+        self._free = (name for i in count(1) if (name := f"c{i}") not in set(taken))
         self.constants: dict[str, NDArray] = {}
 
     def symbols(self, name: str, shape: Shape) -> Expression:
@@ -131,7 +133,7 @@ class Whole(Reading):
             return literal(value)
         if value.size and np.all(value == value.flat[0]):
             return _repeated(literal(value.flat[0]), value.shape)
-        name = f"c{len(self.constants) + 1}"
+        name = next(self._free)
         self.constants[name] = value
         return Symbol(name, value.shape)
 

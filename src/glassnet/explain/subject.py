@@ -182,4 +182,5 @@ def _results(title: str, out: Any) -> dict[str, Node]:
     names = [f"{title}[{i}]" for i in range(len(leaves))]
     if isinstance(out, dict) and len(out) == len(leaves):
         names = list(map(str, out))
+        require_names(names)
     return {name: as_array(leaf).node for name, leaf in zip(names, leaves, strict=True)}

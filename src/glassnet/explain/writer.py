@@ -67,7 +67,8 @@ class Writer:
 
     def __init__(self, subject: Subject, form: Form, given: Mapping[str, Any]) -> None:
         self.subject, self.given = subject, given
-        self.reading: Reading = Whole(subject.deltas)
+        taken = [*subject.inputs.values(), *subject.names.values(), *subject.spare.values()]
+        self.reading: Reading = Whole(subject.deltas, taken)
         if form == "elements":
             self._require_readable()
             self.reading = Elements(subject.element_names)

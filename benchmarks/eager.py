@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from compare import cpu_name, digits, positive
+from compare import positive
+from measure import cpu_name
 from rich.console import Console
 from rich.table import Table
+from tables import digits
 from worker import pin, version
 
 INPUTS = ("a scalar", "a vector of 100")

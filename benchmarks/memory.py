@@ -19,7 +19,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from compare import cpu_name
+from measure import cpu_name
 from rich.console import Console
 from rich.table import Table
 from worker import pin, version

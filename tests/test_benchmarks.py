@@ -18,7 +18,14 @@ import glassnet.numpy as gnp
 from glassnet.transforms.tracing import trace
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-FRAMEWORKS = {"glassnet": "glassnet", "jax": "jax", "torch": "torch", "sklearn": "sklearn"}
+FRAMEWORKS = {
+    "glassnet": "glassnet",
+    "jax": "jax",
+    "torch": "torch",
+    "torch.compile": "torch",
+    "keras": "keras",
+    "sklearn": "sklearn",
+}
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ def benchmark_module(monkeypatch: pytest.MonkeyPatch):
 def test_every_case_is_named_by_its_key_and_described_by_its_title(benchmark_module) -> None:
     cases = benchmark_module("cases").CASES
     assert all(name == case.name for name, case in cases.items())
-    assert cases["xor"].title == "2-2-1, batch 4, gradient descent"
+    assert cases["xor"].title == "2-2-1 tanh, batch 4, gradient descent"
     assert cases["digits-adam"].title == "64-128-64-10, batch 32, Adam"
     assert cases["digits-adam"].steps_per_call == 56  # 1,792 rows in batches of 32
     assert cases["xor"].steps_per_call == cases["xor"].epochs_per_call
@@ -44,13 +51,13 @@ def test_every_case_has_the_rows_that_it_announces(benchmark_module) -> None:
     samples = benchmark_module("samples").samples
     for case in benchmark_module("cases").CASES.values():
         X, y = samples(case)
-        assert X.shape == (case.rows, case.units[0])
+        assert X.shape == (case.rows, *case.row)
         assert X.dtype == np.float32
         if case.loss == "cross_entropy":
             assert y.dtype == np.int64
-            assert set(y) == set(range(case.units[-1]))
+            assert set(y) == set(range(case.outputs))
         else:
-            assert y.shape == (case.rows, case.units[-1])
+            assert y.shape == (case.rows, case.outputs)
             assert y.dtype == np.float32
 
 

@@ -2,12 +2,14 @@
 
 A module has `DISTRIBUTIONS`, the packages whose versions are reported, and
 `variants(case, X, y) -> {name: build}`, where `build()` returns a `Trainer` and raises `ImportError` if the
-framework is missing. The worker builds each variant and goes on with the fastest. Frameworks are
-imported inside functions: a module must import where its framework is not installed.
+framework is missing; `variants` raises `NotExpressibleError` where the framework has no such network. The
+worker builds each variant and goes on with the fastest. Frameworks are imported inside functions: a module
+must import where its framework is not installed.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,9 +17,16 @@ PEERS: dict[str, str] = {
     "glassnet": "peers.glassnet_program",
     "jax": "peers.jax_scan",
     "torch": "peers.torch_eager",
+    "torch.compile": "peers.torch_compile",
+    "keras": "peers.keras_fit",
     "sklearn": "peers.sklearn_fit",
     "numpy": "peers.numpy_by_hand",
 }
+PEAK = {"peak": "peers.fma_peak"}  # no system: how long the multiply-adds of a step last at the CPU's peak
+
+
+class NotExpressibleError(Exception):
+    """A framework has no such network or method; the text says what it lacks."""
 
 
 class Trainer(Protocol):
@@ -33,3 +42,8 @@ class Trainer(Protocol):
 
 
 Variants = dict[str, Callable[[], Trainer]]
+
+
+def threads() -> int:
+    """The threads that a system shall use: one for each core that its process is held to."""
+    return int(os.environ["OMP_NUM_THREADS"])

@@ -8,57 +8,22 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from cases import Case
+from layers import LSTM, Convolution, Dropout, walk
 
-from peers import Variants
+from peers import Variants, threads
+from peers.jax_layers import Ways, apply, initial
 
 DISTRIBUTIONS = ("jax", "jaxlib", "optax")
 WIDE = {"xla_cpu_prefer_vector_width": 512}
+PLAIN = Ways()
 
 
 class State:
     """Parameters, optimiser state, the rows on the device, and the pure function of one step."""
-
-    def __init__(self, case: Case, X: np.ndarray, y: np.ndarray, *, flat: bool = False) -> None:
-        import jax
-        import optax
-
-        self.case = case
-        self.steps = case.rows // case.batch
-        self.rng = np.random.default_rng(0)
-        self.optimizer = {"sgd": optax.sgd, "adam": optax.adam}[case.optimizer](case.learning_rate)
-        if flat:
-            self.optimizer = optax.flatten(self.optimizer)
-        keys = jax.random.split(jax.random.key(0), len(case.units) - 1)
-        parameters = []
-        for key, (inputs, units) in zip(keys, pairwise(case.units), strict=True):
-            weight = jax.random.normal(key, (inputs, units)) / np.sqrt(inputs)
-            parameters.append((weight, jax.numpy.zeros(units)))
-        self.carry: Any = (parameters, self.optimizer.init(parameters), jax.numpy.zeros(()))
-        self.rows = (jax.numpy.asarray(X), jax.numpy.asarray(targets(case, y)))
-
-    def step(self, carry: Any, rows: Any) -> tuple[Any, None]:
-        import jax
-        import optax
-
-        parameters, state, total = carry
-        loss, gradient = jax.value_and_grad(partial(divergence, self.case))(parameters, *rows)
-        updates, state = self.optimizer.update(gradient, state, parameters)
-        return (optax.apply_updates(parameters, updates), state, total + loss), None
-
-    def permutation(self) -> np.ndarray:
-        return self.rng.permutation(self.case.rows).astype(np.int32)
-
-    def loss(self) -> float:
-        return float(self.carry[2]) / self.case.steps_per_call
-
-
-class Scan(State):
-    """One jitted call is one epoch, or `epochs_per_call` steps on all rows."""
 
     def __init__(
         self,
@@ -67,23 +32,83 @@ class Scan(State):
         y: np.ndarray,
         *,
         flat: bool = False,
-        unroll: int = 1,
         wide: bool = False,
-        gather_inside: bool = False,
+        ways: Ways = PLAIN,
+        generator: str = "threefry2x32",
     ) -> None:
         import jax
+        import optax
 
-        super().__init__(case, X, y, flat=flat)
-        self.unroll = unroll
-        self.gather_inside = gather_inside
-        function = self.repeat if case.full_batch else self.epoch
-        self.call = jax.jit(function, donate_argnums=0, compiler_options=WIDE if wide else None)
+        self.case, self.ways = case, ways
+        self.steps = case.rows // case.batch
+        self.compiler_options = WIDE if wide else None
+        self.rng = np.random.default_rng(0)
+        make: Any = {"sgd": optax.sgd, "adam": optax.adam, "adamw": optax.adamw}[case.optimizer]
+        decay = {"weight_decay": case.weight_decay} if case.optimizer == "adamw" else {}
+        self.optimizer = make(case.learning_rate, **decay)
+        if flat:
+            self.optimizer = optax.flatten(self.optimizer)
+        keys = jax.random.split(jax.random.key(0), len(case.layers))
+        pairs = zip(walk(case.layers, case.row), keys, strict=True)
+        parameters = [initial(layer, shape, key) for (layer, shape), key in pairs]
+        key = jax.random.key(1, impl=generator)
+        self.carry: Any = (parameters, self.optimizer.init(parameters), key, jax.numpy.zeros(()))
+        self.rows = (jax.numpy.asarray(X), jax.numpy.asarray(targets(case, y)))
+
+    def divergence(self, parameters: Any, X: Any, target: Any, key: Any) -> Any:
+        """The mean divergence of a batch: X (batch, *row), target (batch, outputs)."""
+        import jax
+        import optax
+
+        def fresh() -> Any:
+            nonlocal key
+            key, used = jax.random.split(key)
+            return used
+
+        out = X
+        for layer, own in zip(self.case.layers, parameters, strict=True):
+            out = apply(layer, own, out, self.ways, fresh)
+        if self.case.loss == "mean_squared_error":
+            return jax.numpy.mean((out - target) ** 2)
+        if self.case.loss == "binary_cross_entropy":
+            return optax.sigmoid_binary_cross_entropy(out, target).mean()
+        return optax.softmax_cross_entropy(out, target).mean()
+
+    def step(self, carry: Any, rows: Any) -> tuple[Any, None]:
+        import jax
+        import optax
+
+        parameters, state, key, total = carry
+        used = key
+        if self.case.dropout:
+            key, used = jax.random.split(key)
+        loss, gradient = jax.value_and_grad(self.divergence)(parameters, *rows, used)
+        updates, state = self.optimizer.update(gradient, state, parameters)
+        return (optax.apply_updates(parameters, updates), state, key, total + loss), None
+
+    def permutation(self) -> np.ndarray:
+        return self.rng.permutation(self.case.rows).astype(np.int32)
+
+    def loss(self) -> float:
+        return float(self.carry[-1]) / self.case.steps_per_call
+
+
+class Scan(State):
+    """One jitted call is one epoch, or `epochs_per_call` steps on all rows."""
+
+    def __init__(self, *args: Any, unroll: int = 1, gather_inside: bool = False, **options: Any) -> None:
+        import jax
+
+        super().__init__(*args, **options)
+        self.unroll, self.gather_inside = unroll, gather_inside
+        function = self.repeat if self.case.full_batch else self.epoch
+        self.call = jax.jit(function, donate_argnums=0, compiler_options=self.compiler_options)
 
     def repeat(self, carry: Any, rows: Any) -> Any:
         import jax.numpy as jnp
         from jax import lax
 
-        carry = (*carry[:2], jnp.zeros(()))
+        carry = (*carry[:-1], jnp.zeros(()))
         length = self.case.epochs_per_call
         return lax.scan(lambda c, _: self.step(c, rows), carry, length=length, unroll=self.unroll)[0]
 
@@ -91,32 +116,32 @@ class Scan(State):
         import jax.numpy as jnp
         from jax import lax
 
-        carry = (*carry[:2], jnp.zeros(()))
+        carry = (*carry[:-1], jnp.zeros(()))
         shape = (self.steps, self.case.batch)
         if self.gather_inside:
             indices = permutation.reshape(shape)
             return lax.scan(
                 lambda c, i: self.step(c, [a[i] for a in rows]), carry, indices, unroll=self.unroll
             )[0]
-        batches = [a[permutation].reshape(*shape, -1) for a in rows]
+        batches = [a[permutation].reshape(*shape, *a.shape[1:]) for a in rows]
         return lax.scan(self.step, carry, batches, unroll=self.unroll)[0]
 
     def run(self, calls: int) -> None:
         for _ in range(calls):
             shuffled = () if self.case.full_batch else (self.permutation(),)
             self.carry = self.call(self.carry, self.rows, *shuffled)
-        self.carry[2].block_until_ready()
+        self.carry[-1].block_until_ready()
 
 
 class Steps(State):
     """One jitted call is one step; the epoch's rows are gathered by a call of their own."""
 
-    def __init__(self, case: Case, X: np.ndarray, y: np.ndarray) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         import jax
 
-        super().__init__(case, X, y)
+        super().__init__(*args, **options)
         self.gather = jax.jit(lambda rows, permutation: [a[permutation] for a in rows])
-        self.call = jax.jit(self.step_at, donate_argnums=0)
+        self.call = jax.jit(self.step_at, donate_argnums=0, compiler_options=self.compiler_options)
 
     def step_at(self, carry: Any, rows: Any, first: Any) -> Any:
         from jax import lax
@@ -130,41 +155,43 @@ class Steps(State):
         case = self.case
         for _ in range(calls):
             rows = self.rows if case.full_batch else self.gather(self.rows, self.permutation())
-            self.carry = (*self.carry[:2], np.float32(0))
+            self.carry = (*self.carry[:-1], np.float32(0))
             for step in range(case.steps_per_call):
                 self.carry = self.call(self.carry, rows, np.int32(step % self.steps * case.batch))
-        self.carry[2].block_until_ready()
+        self.carry[-1].block_until_ready()
 
 
 def targets(case: Case, y: np.ndarray) -> np.ndarray:
-    return y if case.loss == "mean_squared_error" else np.eye(case.units[-1], dtype=np.float32)[y]
-
-
-def divergence(case: Case, parameters: Any, X: Any, target: Any) -> Any:
-    """Return the mean divergence of a batch: X (batch, inputs), target (batch, outputs)."""
-    import jax
-    import optax
-
-    activation = {"relu": jax.nn.relu, "tanh": jax.numpy.tanh}[case.activation]
-    *hidden, (weight, bias) = parameters
-    for W, b in hidden:
-        X = activation(X @ W + b)
-    out = X @ weight + bias
-    if case.loss == "mean_squared_error":
-        return jax.numpy.mean((out - target) ** 2)
-    return optax.softmax_cross_entropy(out, target).mean()
+    return np.eye(case.outputs, dtype=np.float32)[y] if case.loss == "cross_entropy" else y
 
 
 def variants(case: Case, X: np.ndarray, y: np.ndarray) -> Variants:
     # NOTE: read once, when jaxlib loads; without it small products pay for a thread pool of one thread.
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    if threads() == 1:
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     os.environ["JAX_PLATFORMS"] = "cpu"
-    scan = partial(Scan, case, X, y)
-    return {
+    scan, steps = partial(Scan, case, X, y), partial(Steps, case, X, y)
+    chosen: Variants = {
         "scan": scan,
         "scan, 512-bit vectors": partial(scan, wide=True),
-        "scan, unrolled by 8": partial(scan, unroll=8),
         "scan, gathering inside, 512-bit vectors": partial(scan, gather_inside=True, wide=True),
-        "scan, flat parameters, 512-bit vectors": partial(scan, flat=True, wide=True),
-        "one call per step": lambda: Steps(case, X, y),
+        "one call per step": steps,
+        "one call per step, 512-bit vectors": partial(steps, wide=True),
     }
+    if case.parameters < 10**6:  # the others gain nothing and take gigabytes
+        chosen["scan, unrolled by 8"] = partial(scan, unroll=8)
+        chosen["scan, flat parameters, 512-bit vectors"] = partial(scan, flat=True, wide=True)
+    kinds = {type(layer) for layer in case.layers}
+    if Convolution in kinds:
+        product, windows = Ways(convolution_as_product=True), Ways(pool_by_reshape=False)
+        chosen["scan, convolution as a product"] = partial(scan, ways=product, wide=True)
+        chosen["one call per step, convolution as a product"] = partial(steps, ways=product, wide=True)
+        chosen["one call per step, pooling by windows"] = partial(steps, ways=windows)
+    if LSTM in kinds:
+        for turns in (5, 10):
+            ways = Ways(time_unroll=turns)
+            chosen[f"scan, {turns} times unrolled, 512-bit vectors"] = partial(scan, ways=ways, wide=True)
+    if Dropout in kinds:
+        for generator in ("rbg", "unsafe_rbg"):
+            chosen[f"scan, {generator} random numbers"] = partial(scan, generator=generator, wide=True)
+    return chosen

@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-from cases import Case
+from cases import METHODS, Case
 
-from peers import Variants
+from peers import NotExpressibleError, Variants
 
 DISTRIBUTIONS = ("scikit-learn", "numpy")
 NEVER = 10**9
@@ -21,13 +21,14 @@ class Fit:
 
         # It warns after every fit that reaches max_iter, which is how every fit here ends.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        assert case.dense is not None
         self.case = case
         self.X = X
         self.y = y.ravel()  # it wants a single output without an axis
         network: Any = MLPRegressor if case.loss == "mean_squared_error" else MLPClassifier
         self.network = network(
-            hidden_layer_sizes=case.units[1:-1],
-            activation=case.activation,
+            hidden_layer_sizes=[layer.units for layer in case.dense[:-1]],
+            activation=case.dense[0].activation,
             solver=case.optimizer,
             alpha=0.0,
             batch_size=case.batch,
@@ -50,4 +51,9 @@ class Fit:
 
 
 def variants(case: Case, X: np.ndarray, y: np.ndarray) -> Variants:
+    lacks = ["networks that are not dense"] if case.dense is None else []
+    lacks += [METHODS[case.optimizer]] if case.optimizer == "adamw" else []
+    lacks += ["dropout"] if case.dropout else []
+    if lacks:
+        raise NotExpressibleError(f"MLPClassifier lacks {' and '.join(lacks)}")
     return {"fit": lambda: Fit(case, X, y)}

@@ -1,15 +1,15 @@
-"""PyTorch eager on one thread: modules with `torch.optim`, or plain functions with a multi-tensor update."""
+"""PyTorch eager: modules with `torch.optim`, or plain functions with a multi-tensor update."""
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from cases import Case
 
-from peers import Variants
+from peers import Variants, threads
+from peers.torch_layers import network
 
 DISTRIBUTIONS = ("torch",)
 
@@ -17,34 +17,43 @@ DISTRIBUTIONS = ("torch",)
 class Modules:
     """`nn.Sequential` with an optimiser of `torch.optim`."""
 
-    def __init__(self, case: Case, X: np.ndarray, y: np.ndarray, *, fused: bool | None = None) -> None:
+    def __init__(
+        self,
+        case: Case,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        fused: bool | None = None,
+        channels_last: bool = False,
+    ) -> None:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads())
         torch.set_flush_denormal(True)
         torch.manual_seed(0)
         self.torch: Any = torch
         self.case = case
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
-        layers: list[Any] = []
-        for inputs, units in pairwise(case.units):
-            layers += [torch.nn.Linear(inputs, units), self.activation_module()]
-        self.network = torch.nn.Sequential(*layers[:-1])
+        self.network = network(case.layers, case.row)
+        if X.ndim == 4:
+            self.X = self.X.movedim(-1, 1).contiguous()
+        if channels_last:
+            self.X = self.X.contiguous(memory_format=torch.channels_last)
+            self.network = self.network.to(memory_format=torch.channels_last)
         self.parameters = list(self.network.parameters())
-        optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[case.optimizer]
-        self.optimizer: Any = optimizer(self.parameters, lr=case.learning_rate, fused=fused)
+        method: Any = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        decay = {"weight_decay": case.weight_decay} if case.optimizer == "adamw" else {}
+        self.optimizer = method[case.optimizer](self.parameters, lr=case.learning_rate, fused=fused, **decay)
         functional = torch.nn.functional
         self.total = torch.zeros(())  # the summed loss of the latest call
-        self.divergence = (
-            functional.mse_loss if case.loss == "mean_squared_error" else functional.cross_entropy
-        )
+        self.divergence: Any = {
+            "mean_squared_error": functional.mse_loss,
+            "cross_entropy": functional.cross_entropy,
+            "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
+        }[case.loss]
 
-    def activation_module(self) -> Any:
-        nn = self.torch.nn
-        return nn.ReLU() if self.case.activation == "relu" else nn.Tanh()
-
-    def forward(self, X: Any) -> Any:
-        return self.network(X)
+    def evaluate(self, X: Any, y: Any) -> Any:
+        return self.divergence(self.network(X), y)
 
     def update(self, loss: Any) -> None:
         self.optimizer.zero_grad()
@@ -62,7 +71,7 @@ class Modules:
         for _ in range(calls):
             self.total = self.torch.zeros(())
             for X, y in self.batches():
-                loss = self.divergence(self.forward(X), y)
+                loss = self.evaluate(X, y)
                 self.update(loss)
                 self.total += loss.detach()
 
@@ -71,21 +80,24 @@ class Modules:
 
 
 class Functions(Modules):
-    """Plain functions; SGD is one multi-tensor call, Adam is the fused one of `torch.optim`."""
+    """A dense network in plain functions; SGD is one multi-tensor call, Adam that of `torch.optim`, fused."""
 
     def __init__(self, case: Case, X: np.ndarray, y: np.ndarray) -> None:
         super().__init__(case, X, y, fused=True)
-        self.activation = self.torch.relu if case.activation == "relu" else self.torch.tanh
+        assert case.dense is not None
+        self.activation = getattr(self.torch, case.dense[0].activation or "relu")
         self.hidden = list(zip(self.parameters[:-2:2], self.parameters[1:-2:2], strict=True))
 
-    def forward(self, X: Any) -> Any:
-        linear = self.torch.nn.functional.linear
+    def evaluate(self, X: Any, y: Any) -> Any:
+        functional = self.torch.nn.functional
         for weight, bias in self.hidden:
-            X = self.activation(linear(X, weight, bias))
-        return linear(X, *self.parameters[-2:])
+            X = self.activation(functional.linear(X, weight, bias))
+            if self.case.dropout:
+                X = functional.dropout(X, self.case.dropout)
+        return self.divergence(functional.linear(X, *self.parameters[-2:]), y)
 
     def update(self, loss: Any) -> None:
-        if self.case.optimizer == "adam":
+        if self.case.optimizer != "sgd":
             super().update(loss)
             return
         gradients = self.torch.autograd.grad(loss, self.parameters)
@@ -95,8 +107,9 @@ class Functions(Modules):
 
 def variants(case: Case, X: np.ndarray, y: np.ndarray) -> Variants:
     modules = partial(Modules, case, X, y)
-    return {
-        "modules": modules,
-        "modules, fused optimiser": partial(modules, fused=True),
-        "functions": lambda: Functions(case, X, y),
-    }
+    chosen: Variants = {"modules": modules, "modules, fused optimiser": partial(modules, fused=True)}
+    if case.dense is not None:
+        chosen["functions"] = lambda: Functions(case, X, y)
+    if len(case.row) == 3:
+        chosen["modules, fused optimiser, channels last"] = partial(modules, fused=True, channels_last=True)
+    return chosen

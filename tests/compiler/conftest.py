@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.compiler import epoch, jit, llvm
+from glassnet.compiler import jit, llvm, records
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.epoch import CompiledRunner
@@ -68,7 +68,7 @@ def _verified_and_compiled_afresh() -> Iterator[None]:
     # Whatever these tests compile, its loops pass the verifier first.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLASSNET_CACHE", "off")
-        for module in (epoch, jit):
+        for module in (records, jit):
             patch.setattr(module, "emit", _emit_verified)
         yield
 

@@ -199,8 +199,8 @@ def test_every_example_of_a_run_has_a_number_of_its_own(batch_size):
     # An example's number is taken for its class, whose z is a tenth of it: the loss tells the mean number.
     x, z = np.ones((10, 1)), 0.1 * np.arange(64.0)
 
-    def loss(parameters, statistics, columns, weight, numbers):
-        each = vmap(lambda x, number: cross_entropy(parameters["w"] @ x, number))(columns[0], numbers)
+    def loss(parameters, statistics, columns, weight, key):
+        each = vmap(lambda x, number: cross_entropy(parameters["w"] @ x, number))(columns[0], key.step)
         return (each.sum() / 10.0 if weight is None else (each * weight).sum() / weight.sum()), statistics
 
     weighted, shuffle = 10 % batch_size != 0, Key(0) if batch_size < 10 else None
@@ -222,7 +222,11 @@ def test_a_schedule_gives_each_step_its_rate(training):
         for runner in runners:
             runner.run(0, 2)
             runner.run_steps(2, 0, 2)
-        assert runners[0].rate_of(4) == runners[1].rate_of(4) == 0.125 * run.learning_rate
+        assert (
+            runners[0].rates_of(np.array([4]))
+            == runners[1].rates_of(np.array([4]))
+            == 0.125 * run.learning_rate
+        )
         by_hand = run.reference()
         for number in range(runners[1].steps_taken):
             by_hand.learning_rate = run.learning_rate * 0.5 / (number + 1)

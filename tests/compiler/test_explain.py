@@ -12,7 +12,8 @@ import pytest
 import glassnet as gn
 import glassnet.numpy as gnp
 from glassnet import execute
-from glassnet.compiler.function import CompiledGraph
+from glassnet.compiler.cpu import host_cpu
+from glassnet.compiler.graph_program import GraphProgram
 from glassnet.compiler.stages import recording, stage
 from glassnet.errors import ConfigurationError
 from glassnet.transforms.tracing import trace
@@ -119,8 +120,8 @@ def test_what_the_compiler_refuses_is_reported_with_the_reason() -> None:
 def test_looking_on_changes_nothing() -> None:
     graph, _ = trace(layer, W, X)
     with recording() as seen:
-        looked_at = CompiledGraph(graph)
-    assert str(CompiledGraph(graph).loops) == str(looked_at.loops)
+        looked_at = GraphProgram(graph, host_cpu())
+    assert str(GraphProgram(graph, host_cpu()).loops) == str(looked_at.loops)
     assert stage("after", len, "abc") == 3
     assert "after" not in [made.stage for made in seen.made]
 

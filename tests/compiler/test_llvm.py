@@ -283,15 +283,15 @@ def test_reductions(cpu):
     assert lanewise(cpu, lambda b, v: b.splat(b.reduce_max(v), 8), integers, result="i64")[0] == 4
 
 
-@pytest.mark.parametrize("n", [2, 4, 8, 16])
-def test_transpose_block(cpu, n):
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (4, 4), (8, 8), (16, 16), (4, 2), (8, 4), (16, 4), (16, 8)])
+def test_transpose_block(cpu, n, m):
     b = Builder("f")
-    x, y = (b.buffer(name, "f32", n * n, kind="argument") for name in "xy")
-    for number, column in enumerate(b.transpose_block([b.load(x, row * n, n) for row in range(n)])):
+    x, y = (b.buffer(name, "f32", n * m, kind="argument") for name in "xy")
+    for number, column in enumerate(b.transpose_block([b.load(x, row * m, m) for row in range(n)])):
         b.store(y, number * n, column)
-    data, out = np.arange(n * n, dtype=np.float32), np.zeros((n, n), np.float32)
+    data, out = np.arange(n * m, dtype=np.float32), np.zeros((m, n), np.float32)
     run(b.finish(), cpu, data, out)
-    np.testing.assert_array_equal(out, data.reshape(n, n).T)
+    np.testing.assert_array_equal(out, data.reshape(n, m).T)
 
 
 @pytest.mark.parametrize(("flush", "expected"), [(True, 0.0), (False, 2.0**-1025)])

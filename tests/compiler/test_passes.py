@@ -74,6 +74,7 @@ SIMPLIFIED: list[tuple[Callable[[Any], Any], str]] = [
         lambda x: x.sum(1, keepdims=True).reshape(3).sum(),
         "sum sum reshape",
     ),  # a packed column sums over its rows
+    (lambda x: gnp.tanh(x).T.sum(0), "tanh sum"),  # sum(x^T) -> sum(x)
     (lambda x: contract(x.T, x, "ij,jk->ik"), "contract"),  # contract(x^T, y) -> contract(x, y)
     (lambda x: x[1], "getitem reshape"),  # x[1] -> reshape(x[1:2, :])
     (lambda x: OPS["getitem"](gnp.tanh(x), index=(slice(None),)), "tanh"),  # x[:] -> x

@@ -93,6 +93,26 @@ def test_a_traced_step_draws_what_a_plain_one_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_a_traced_seed_draws_what_a_plain_one_does(name: str) -> None:
+    sample = SAMPLERS[name]
+    seeds = np.array([2**64 - 1, 0, 2**40 + 3], np.uint64).astype(np.int64)
+    plain = [sample(gn.random.key(int(seed) % 2**64).at(4)) for seed in seeds]
+    np.testing.assert_array_equal(gn.vmap(lambda seed: sample(gn.random.key(seed).at(4)))(seeds), plain)
+    compiled = gn.compile(lambda seed: sample(gn.random.key(seed).at(4)) * 1)
+    for seed, expected in zip(seeds, plain, strict=True):
+        np.testing.assert_allclose(compiled(seed), expected, rtol=1e-13)
+    # a seed for each step, with the steps batched outside
+    grid = gn.vmap(lambda step: gn.vmap(lambda seed: sample(gn.random.key(seed).at(step)))(seeds))(
+        np.array([4, 5])
+    )
+    np.testing.assert_array_equal(grid[0], plain)
+    swapped = gn.vmap(
+        lambda seed: gn.vmap(lambda step: sample(gn.random.key(seed).at(step)))(np.array([4, 5]))
+    )(seeds)
+    np.testing.assert_array_equal(np.swapaxes(swapped, 0, 1), grid)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sample_in_a_trace_is_a_constant(name: str) -> None:
     def product(x: Any) -> Any:
         return (x * SAMPLERS[name](KEY)).sum()

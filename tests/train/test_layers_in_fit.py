@@ -122,6 +122,22 @@ def test_a_seed_decides_what_is_dropped(rows: np.ndarray) -> None:
     assert trained(1) != trained(2)
 
 
+def test_one_program_serves_every_seed(
+    rows: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GLASSNET_CACHE", "on")
+    monkeypatch.setenv("GLASSNET_CACHE_DIR", str(tmp_path))
+    programs = [
+        classifier(gn.nn.Dropout(0.5), seed=seed).training_program(rows, LABELS, batch_size=None)
+        for seed in (3, 2**64 - 1)
+    ]
+    assert [program.from_cache for program in programs] == [False, True]
+    for seed, program in zip((3, 2**64 - 1), programs, strict=True):
+        net = classifier(gn.nn.Dropout(0.5), seed=seed)
+        history = net.fit(rows, LABELS, epochs=2, batch_size=None, **ENGINE)
+        assert program.run_epochs(2) == pytest.approx(history.loss[-1], rel=1e-12)
+
+
 def losses(net: gn.Network, rows: np.ndarray, *epochs: int) -> list[float]:
     """The losses of full batches at parameters that hardly move: what differs is what is dropped."""
     options = {"batch_size": None, "optimizer": gn.SGD(1e-12), **ENGINE}

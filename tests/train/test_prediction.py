@@ -148,6 +148,8 @@ def test_loss_and_metrics_come_from_one_pass(monkeypatch: pytest.MonkeyPatch) ->
     assert len(calls) == 1
     assert figures["loss"] == pytest.approx(figures["log_loss"], rel=1e-5)
     net.fit(X, np.arange(130) % 3, epochs=2, validation_fraction=0.2, metrics=["accuracy"])
+    assert len(calls) == 1  # the training program takes the tallies
+    net.fit(X, np.arange(130) % 3, epochs=2, validation_fraction=0.2, metrics=["accuracy", "log_loss"])
     assert len(calls) == 1 + 2 * 2  # an epoch: the metrics of the training rows, all of the validation rows
 
 

@@ -180,7 +180,7 @@ def test_one_of_several_rules_is_enough() -> None:
 
 def test_the_run_ends_after_the_epoch_in_which_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count()
-    monkeypatch.setattr("glassnet.train.loop.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("glassnet.train.course.perf_counter", lambda: float(next(clock)))
     history = network().fit(X, Y, epochs=50, stopping=gn.TimeLimit(9.0), **ENGINE)
     # The clock is read once before the run, and twice and once more in every epoch.
     assert history.epochs == 3

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
+import os
 from types import ModuleType
 from typing import Any
 
+STACK_PROBES = ("___chkstk_ms", "__chkstk")  # touch a stack's pages in order, on Windows: one has both names
 _ARCHITECTURES = ("x86_64", "aarch64", "arm64")
 
 
@@ -45,6 +48,27 @@ def binding() -> Any:
     if llvm is None:
         raise ImportError(reason)
     return llvm
+
+
+def code_triple(process: str) -> str:
+    """The triple that code is generated for in a process of such a triple.
+
+    NOTE: for Microsoft's environment LLVM gives every floating-point constant a symbol, and refers to one of
+    the C runtime; its linker in memory finds neither. GNU's has the same calls and none of these symbols.
+    Source: LLVM issue 40074.
+    """
+    return process.replace("-windows-msvc", "-windows-gnu")
+
+
+def runtime_symbols() -> dict[str, int]:
+    """Addresses of functions that generated code may call and the linker in memory does not find.
+
+    On Windows functions with more than a page of locals need a stack probe.
+    """
+    if os.name != "nt":
+        return {}
+    address = ctypes.cast(ctypes.CDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0
+    return dict.fromkeys(STACK_PROBES, address)
 
 
 def binding_version() -> str:

@@ -39,6 +39,14 @@ class Arena:
         dtype = np.dtype(_DTYPES[buffer.element])
         return self._bytes[buffer.offset : buffer.offset + buffer.size * dtype.itemsize].view(dtype)
 
+    def snapshot(self) -> NDArray:
+        """A copy of all that is in it."""
+        return self._bytes.copy()
+
+    def restore(self, snapshot: NDArray) -> None:
+        """Brings back what `snapshot` has put aside."""
+        self._bytes[:] = snapshot
+
     def window(self, storage: Storage) -> NDArray:
         """The storage's elements as the matrix (rows, columns) that it stands for: a view, no padding."""
         rows, columns = storage.shape

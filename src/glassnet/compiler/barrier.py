@@ -42,13 +42,18 @@ def barrier_memory(threads: int) -> NDArray:
     raw = np.zeros(WORDS + 8, np.int64)
     start = -raw.ctypes.data % 64 // 8
     words = raw[start : start + WORDS]
-    words[_THREADS] = threads
+    expect(words, threads)
     words[_CALLS : _CALLS + len(_POSIX)] = _system_calls()
     if os.name != "nt":  # zeros are an open lock and an empty condition there
         system = ctypes.CDLL(None)
         for name, word in (("pthread_mutex_init", _LOCK), ("pthread_cond_init", _CONDITION)):
             getattr(system, name)(ctypes.c_void_p(words[word:].ctypes.data), None)
     return words
+
+
+def expect(words: NDArray, threads: int) -> None:
+    """Makes a barrier open for so many threads, while nobody waits there."""
+    words[_THREADS] = threads
 
 
 @functools.cache

@@ -1,14 +1,11 @@
-"""Whole epochs in one native call: shuffle, gather, forward, backward, update, without entering Python."""
+"""Whole epochs in one native call, and the memory that stays between the calls."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -17,58 +14,16 @@ import numpy as np
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.function import require_native
-from glassnet.compiler.jit import NativeFunction, cached, compile_text, load
-from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import (
-    F64,
-    Buffer,
-    Builder,
-    Function,
-    Index,
-    IndexLike,
-    Operand,
-    Position,
-    Type,
-    Value,
-)
-from glassnet.compiler.loop_language import BITS
-from glassnet.compiler.lowering.image_entrance import packed, turn_blocks
-from glassnet.compiler.lowering.nest import along
-from glassnet.compiler.lowering.random import lower_shuffle
-from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS, divide
-from glassnet.compiler.passes.forward import forward
-from glassnet.compiler.passes.image_layout import ImageStorage
+from glassnet.compiler.jit import NativeFunction, load
+from glassnet.compiler.loop_language import F64
+from glassnet.compiler.passes.divide import PRIVATE_ELEMENTS
 from glassnet.compiler.passes.layout import Storage
-from glassnet.compiler.passes.work import work
-from glassnet.compiler.program import Plan, finish_memory, plan_graph
-from glassnet.compiler.stages import stage
+from glassnet.compiler.passes.uncompiled import refuse_foreign
+from glassnet.compiler.records import Constants, cached_program, constants_of, storage_of
 from glassnet.compiler.threads import Member, Team, requested_threads, thread_count
 from glassnet.core.dtype import NDArray
-from glassnet.core.shape import size_of
 from glassnet.core.step import StepGraph, TrainingData
 from glassnet.errors import UncompilableError
-
-
-@dataclass
-class _Arguments:
-    """What the native function is called with, in this order, behind the arena."""
-
-    columns: list[Buffer]
-    order: Buffer
-    words: Buffer
-    rates: Buffer
-    rows: Value
-    steps: Value  # of a whole epoch
-    first_step: Value
-    end_step: Value
-    shuffles: Value  # 1 where the call begins an epoch, else 0
-    first_epoch: Value
-    epochs: Value
-    first_number: Value
-    rate_stride: Value  # 1 where every step has a rate of its own, else 0
-    stream: Value
-    key0: Value
-    key1: Value
 
 
 @dataclass
@@ -82,232 +37,57 @@ class EpochMemory:
     size: int
     carried: list[Storage]
     count: Storage
-    constants: list[tuple[Storage, list[float]]]
+    constants: Constants
     work: int
     private: int | None
 
-    def to_json(self) -> bytes:
-        """As text for the cache."""
-        return json.dumps(asdict(self)).encode()
-
     @staticmethod
-    def from_json(text: bytes) -> EpochMemory:
-        """What `to_json` wrote."""
-        document = json.loads(text)
+    def of(document: dict[str, Any]) -> EpochMemory:
+        """What a record in the cache says."""
         return EpochMemory(
             document["size"],
-            [_storage(entry) for entry in document["carried"]],
-            _storage(document["count"]),
-            [(_storage(entry), values) for entry, values in document["constants"]],
+            [storage_of(entry) for entry in document["carried"]],
+            storage_of(document["count"]),
+            constants_of(document["constants"]),
             document["work"],
             document["private"],
         )
 
 
-def _storage(document: dict[str, Any]) -> Storage:
-    shape = (document["shape"][0], document["shape"][1])
-    return Storage(**{**document, "buffer": Buffer(**document["buffer"]), "shape": shape})
-
-
-class EpochProgram:
-    """A step graph as a native function that runs epochs over data of any number of rows.
-
-    Data that is one batch, in the given order, is gathered once; every epoch is one step then. `threads` asks
-    for a program for so many; with None the work of a step decides.
-    """
-
-    def __init__(self, step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1) -> None:
-        self.step = step
-        b = Builder("epoch")
-        batch = range(step.carried, len(step.graph.inputs))
-        overwrites = {1 + i: i for i in range(step.carried)}
-        self.plan: Plan = plan_graph(step.graph, b, cpu, fixed=batch, overwrites=overwrites)
-        self._cpu, self._once = cpu, gathered_once
-        storages = [self.plan.storage(node) for node in self.plan.graph.inputs]
-        end = step.carried + step.data
-        self.columns = storages[step.carried : end]
-        self.weight = storages[end] if step.weighted else None
-        self.numbers = storages[-3] if step.numbered else None
-        self.count, self.rate = storages[-2:]
-        self.loss = self.plan.storage(self.plan.graph.outputs[0])
-        self.total = b.buffer("total", "f64", 1)
-        lifetimes = stage("lower", self._write, b)
-        arena_size = stage("memory", finish_memory, b, lifetimes)
-        loops = b.finish(b.load(self.total, 0))
-        step_work = work(loops.body)
-        several = thread_count(threads, step_work) > 1
-        divided = stage("threads", divide, loops, lifetimes) if several else None
-        self.loops: Function = stage("forwarding", forward, divided.function if divided else loops, lifetimes)
-        constants = [(self.plan.storage(node), node.value.ravel().tolist()) for node in self.plan.constants]
-        self.memory = EpochMemory(
-            arena_size,
-            storages[: step.carried],
-            self.count,
-            constants,
-            step_work,
-            divided.private if divided else None,
-        )
-
-    def _write(self, b: Builder) -> dict[Buffer, tuple[int, int]]:
-        def pointer(name: str, element: str) -> Buffer:
-            return b.buffer(name, element, None, kind="argument", alignment=BITS[element] // 8)
-
-        names = ("rows", "steps", "first_step", "end_step", "shuffles", "first_epoch", "epochs")
-        names += ("first_number", "rate_stride", "stream", "key0", "key1")
-        arguments = _Arguments(
-            [pointer(f"data_{i}", column.buffer.element) for i, column in enumerate(self.columns)],
-            pointer("order", "i32"),
-            pointer("words", "i32"),
-            pointer("rates", self.rate.buffer.element),
-            *(b.argument(name) for name in names),
-        )
-        lifetimes: dict[Buffer, tuple[int, int]] = {}
-        if self._once:
-            self._gather(b, arguments, 0, arguments.first_epoch)
-
-        def while_finite(total: Operand) -> None:
-            # a loss that is not finite stops the run: what is left of its epoch, and the epochs behind it
-            b.go_on_if(b.compare("lt", b.abs(total), b.constant(math.inf, F64)))
-
-        def epoch(e: Position) -> None:
-            number = b.iadd(arguments.first_epoch, b.value_of(e))
-            b.store(self.total, 0, b.zero(F64))
-            if self._once:
-                self._set_rate(b, arguments, b.value_of(e))
-                step(0, number)
-            else:
-                b.loop(0, arguments.shuffles, 1, lambda _: self._shuffle(b, arguments, number))
-                before = b.imul(b.value_of(e), b.isub(arguments.end_step, arguments.first_step))
-
-                def scheduled(s: Position) -> None:
-                    done = b.isub(b.iadd(before, b.value_of(s)), arguments.first_step)
-                    self._set_rate(b, arguments, done)
-                    step(s, number)
-
-                b.loop(arguments.first_step, arguments.end_step, 1, scheduled)
-                while_finite(b.load(self.total, 0))
-
-        def step(s: Position, epoch: Value) -> None:
-            b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
-            if not self._once:
-                self._gather(b, arguments, s, epoch)
-            elif self.numbers:
-                b.loop(0, self.step.batch_size, 1, lambda r: self._number(b, arguments, r, r, epoch))
-            lifetimes.update(self.plan.lower(b, self._cpu))
-            loss = b.load(self.loss.buffer, 0)
-            total = b.add(b.load(self.total, 0), loss if loss.type == F64 else b.fpext(loss, "f64"))
-            b.store(self.total, 0, total)
-            while_finite(total)
-
-        b.store(self.total, 0, b.zero(F64))
-        b.loop(0, arguments.epochs, 1, epoch)
-        return lifetimes
-
-    def _shuffle(self, b: Builder, arguments: _Arguments, epoch: Value) -> None:
-        order, rows = arguments.order, arguments.rows
-        key = (arguments.key0, arguments.key1)
-        lower_shuffle(b, order, arguments.words, rows, arguments.stream, epoch, key)
-        if self.step.weighted:
-            # the short last batch is filled up with the first rows of the epoch, at weight 0
-            padding = b.isub(b.imul(arguments.steps, self.step.batch_size), rows)
-            b.loop(0, padding, 1, lambda t: b.store(order, t + Index.of(rows), b.load(order, t)))
-
-    def _set_rate(self, b: Builder, arguments: _Arguments, done: Operand) -> None:
-        """The rate of a step, when `done` of this call are behind it."""
-        place = Index.of(b.imul(done, arguments.rate_stride))
-        b.store(self.rate.buffer, 0, b.load(arguments.rates, place))
-
-    def _number(
-        self, b: Builder, arguments: _Arguments, place: IndexLike, r: Position, epoch: Operand
-    ) -> None:
-        """Writes the number of an example in the run, which its random numbers belong to."""
-        assert self.numbers is not None  # asked by the caller
-        before = b.imul(epoch, b.imul(arguments.steps, self.step.batch_size))
-        before = b.iadd(before, arguments.first_number)
-        number = b.trunc(b.iadd(before, b.value_of(place)), "i32")
-        b.store(self.numbers.buffer, r, number)
-
-    def _gather(self, b: Builder, arguments: _Arguments, s: Position, epoch: Operand) -> None:
-        """Copies the rows of batch `s` into the arena."""
-
-        def source_of(r: Operand | Index) -> Index:
-            """The row of the data that is row r of the batch."""
-            if self._once:
-                return Index.of(r)  # type: ignore[arg-type]
-            place = s * self.step.batch_size + Index.of(r)  # type: ignore[arg-type]
-            return Index.of(b.sext(b.load(arguments.order, place), "i64"))
-
-        def row(r: Position) -> None:
-            place = s * self.step.batch_size + r
-            source = source_of(Index.of(r))
-            for given, column in zip(arguments.columns, self.columns, strict=True):
-                if not isinstance(column, ImageStorage):
-                    self._copy_row(b, given, column, source, r)
-            if self.numbers and not self._once:
-                self._number(b, arguments, place, r, epoch)
-            if self.weight:
-                inside = b.compare("lt", b.value_of(place), arguments.rows)
-                one = Type(self.weight.buffer.element)
-                b.store(self.weight.buffer, r, b.select(inside, b.constant(1, one), b.zero(one)))
-
-        b.loop(0, self.step.batch_size, 1, row)
-        for given, column in zip(arguments.columns, self.columns, strict=True):
-            if isinstance(column, ImageStorage):
-                size = size_of(column.whole[1:])
-                turn_blocks(
-                    b, column, given, packed(column.whole[1:]), lambda r, size=size: source_of(r) * size
-                )
-
-    def _copy_row(self, b: Builder, source: Buffer, target: Storage, row: Index, r: Position) -> None:
-        """Copies a row of the data, of any rank: the lines of an example lie one behind the other."""
-        if target.shape[0] == 1 and self.step.batch_size > 1:
-            b.store(target.buffer, r, b.load(source, row))  # one label a row
-            return
-        lanes, (lines, columns) = self._cpu.lanes(source.element), target.shape
-        lines //= self.step.batch_size
-
-        def line(i: Position) -> None:
-            def piece(j: Position, valid: int) -> None:
-                place = row * (lines * columns) + Index.of(i) * columns + j
-                loaded = b.load(source, place, lanes, mask=None if valid == lanes else valid)
-                b.store(target.buffer, target.index(Index.of(r) * lines + i, j), loaded)
-
-            along(b, columns, lanes, piece)
-
-        b.loop(0, lines, 1, line)
+_programs: dict[Hashable, tuple[NativeFunction, EpochMemory]] = {}
+_PROGRAMS_KEPT = 32
 
 
 def compile_epoch(
     step: StepGraph, gathered_once: bool, cpu: CPU, threads: int | None = 1
 ) -> tuple[NativeFunction, EpochMemory]:
-    """The native function of a step graph and its memory, from the cache if it was compiled before.
+    """The native function of a step graph and its memory, from memory or the cache if it was compiled before.
 
     One program serves any number of `threads` but one; with None the work of a step decides which it is.
     """
 
-    def make() -> bytes:
-        program = EpochProgram(step, gathered_once, cpu, threads)
-        memory = program.memory.to_json()
-        return len(memory).to_bytes(8, "little") + memory + compile_text(emit(program.loops, cpu), cpu)
-
     kind = {None: "any", 1: "one"}.get(threads, "several")
-    key = f"{sources_fingerprint()} {step.batch_size} {gathered_once} {kind} {step.graph.signature()}"
-    content, from_cache = cached(key, cpu, make)
-    end = 8 + int.from_bytes(content[:8], "little")
-    memory = EpochMemory.from_json(content[8:end])
+    known = (step, gathered_once, cpu, kind)
+    if known in _programs:
+        native, memory = _programs[known]
+        return replace(native, from_cache=True), memory
+    refuse_foreign(step.graph)
+    for tally in step.tallies:
+        refuse_foreign(tally.graph)
+    tallies = [f"{tally.block_rows} {tally.carried} {tally.graph.signature()}" for tally in step.tallies]
+    form = f"epoch {step.batch_size} {gathered_once} {kind} {step.graph.signature()} {tallies}"
+    parts = step, gathered_once, cpu, threads
+    document, image, from_cache = cached_program(form, cpu, "epoch_program", "EpochProgram", *parts)
+    memory = EpochMemory.of(document)
     several = memory.private is not None
-    pointers = [ctypes.c_void_p] * (4 + step.data + several * (len(PRIVATE_ELEMENTS) + 1))
-    numbers = [ctypes.c_int64] * (12 + several * 2)
-    native = load(content[end:], "epoch", [*pointers, *numbers], F64)
+    tallied = sum(tally.data + 1 for tally in step.tallies)
+    pointers = [ctypes.c_void_p] * (5 + step.data + tallied + several * (len(PRIVATE_ELEMENTS) + 1))
+    numbers = [ctypes.c_int64] * (14 + 2 * len(step.tallies) + several * 2)
+    native = load(image, "epoch", [*pointers, *numbers], F64)
+    while len(_programs) >= _PROGRAMS_KEPT:
+        _programs.pop(next(iter(_programs)), None)
+    _programs[known] = native, memory
     return replace(native, from_cache=from_cache), memory
-
-
-@functools.cache
-def sources_fingerprint() -> str:
-    """The state of glassnet's own sources: a program in the cache is as old as the compiler that wrote it."""
-    root = Path(__file__).parent.parent
-    files = sorted(path for part in ("compiler", "core", "ops") for path in (root / part).rglob("*.py"))
-    return " ".join(f"{path.stem}:{(stat := path.stat()).st_size}:{stat.st_mtime_ns}" for path in files)
 
 
 class CompiledRunner:
@@ -328,6 +108,8 @@ class CompiledRunner:
         if data.key is None and data.rows != step.batch_size:
             raise UncompilableError("rows in a fixed order are compiled for one full batch only.")
         self._step = step
+        self.tallies = bool(step.tallies)
+        self._records = np.empty((0, step.record_size))
         self._native, memory = compile_epoch(step, data.key is None, cpu or host_cpu(), threads)
         self.compile_seconds = perf_counter() - start
         self.from_cache = self._native.from_cache
@@ -355,7 +137,7 @@ class CompiledRunner:
 
     @property
     def threads(self) -> int:
-        """How many threads make a step together."""
+        """How many threads make a step together, or fewer while other programs want the cores."""
         return self._team.size if self._team else 1
 
     @property
@@ -371,13 +153,19 @@ class CompiledRunner:
             for storage, shape in zip(self._carried[:count], shapes, strict=True)
         ]
 
-    def rate_of(self, step: int) -> float:
-        """The rate of a step by its number, at the present learning rate."""
-        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+    def rates_of(self, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers, at the present learning rate."""
+        return np.broadcast_to(self._step.rates(self.learning_rate, steps), steps.shape)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
-        return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
+        return float(self.run_recorded(first_epoch, epochs)[-1, 0])
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """Trains for `epochs` in one native call; the mean loss of each, and its tallies."""
+        self._call(first_epoch, epochs, 0, self.steps_per_epoch)
+        self._records[:, 0] /= self._data.rows
+        return self._records
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
         """Trains for some steps of an epoch in one native call; their mean loss, and their rows."""
@@ -385,20 +173,70 @@ class CompiledRunner:
         seen = min(end * size, self._data.rows) - first * size
         return self._call(epoch, 1, first, end) / seen, seen
 
+    @property
+    def sums(self) -> NDArray:
+        """The tallies (sums,) of the last epoch; empty where none are taken."""
+        return self._records[-1, 1:]
+
+    def snapshot(self) -> NDArray:
+        """All that the steps to come depend on, besides data and rates."""
+        return self._arena.snapshot()
+
+    def restore(self, snapshot: NDArray) -> None:
+        """Brings back what `snapshot` has put aside."""
+        self._arena.restore(snapshot)
+
     def _call(self, first_epoch: int, epochs: int, first_step: int, end_step: int) -> float:
-        """The native call; the sum of the losses of the last epoch's rows."""
+        """The native call, or several where there are threads; the losses of the last epoch's rows, summed.
+
+        They make the records: a sum of losses and the tallies of each epoch. A sum that is not finite ends
+        the call; what was to be recorded behind it is NaN. A team may change its number between short calls,
+        which sum up losses in the order of a long one.
+        """
+        records = self._records = np.full((epochs, self._step.record_size), np.nan)
+        width, end_epoch = end_step - first_step, first_epoch + epochs
+        epoch, step, total = first_epoch, first_step, 0.0
+        while epoch < end_epoch and math.isfinite(total):
+            steps = self._team.pace.steps if self._team else width * epochs
+            left = records[epoch - first_epoch :]
+            if step == first_step and steps >= width:
+                whole = min(steps // width, end_epoch - epoch)
+                total = self._piece(epoch, whole, first_step, end_step, True, left)
+                epoch += whole
+            else:
+                end = min(step + steps, end_step)
+                total = self._piece(epoch, 1, step, end, step == first_step, left)
+                epoch, step = (epoch, end) if end < end_step else (epoch + 1, first_step)
+        records[-1, 0] = total
+        return total
+
+    def _piece(
+        self,
+        first_epoch: int,
+        epochs: int,
+        first_step: int,
+        end_step: int,
+        sums_anew: bool,
+        records: NDArray,
+    ) -> float:
+        """One native call."""
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
-        rates = self._step.rates(self.learning_rate, self.steps_taken, count)
+        first = self.steps_taken + 1
+        rates = self._step.rates(self.learning_rate, np.arange(first, first + count))
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        arrays = [*data.columns, self._order, self._words, rates]
+        arrays = [*data.columns, self._order, self._words, rates, records]
+        tallied = list(zip(self._step.tallies, data.tallied, strict=True))
+        arrays += [column for _, columns in tallied for column in columns]
         numbers = [
             data.rows,
             self.steps_per_epoch,
             first_step,
             end_step,
             int(first_step == 0),
+            int(sums_anew),
+            int(end_step == self.steps_per_epoch),
             first_epoch,
             epochs,
             data.first_number,
@@ -406,6 +244,8 @@ class CompiledRunner:
             stream,
             *words,
         ]
+        for tally, (*_, weights) in tallied:
+            numbers += [len(weights), -(-len(weights) // tally.block_rows)]
         if self._team is None:
             return self._total(arrays, (), numbers)
 
@@ -413,7 +253,7 @@ class CompiledRunner:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
             return self._total(arrays, own, [*numbers, *member.share])
 
-        return self._team.run(part)
+        return self._team.run(part, count)
 
     def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
         addresses = [array.ctypes.data for array in arrays]

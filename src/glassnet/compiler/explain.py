@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from glassnet.compiler.cpu import CPU, host_cpu
-from glassnet.compiler.epoch import EpochProgram, compile_epoch
+from glassnet.compiler.epoch import compile_epoch
+from glassnet.compiler.epoch_program import EpochProgram
 from glassnet.compiler.function import CompiledGraph, require_native
+from glassnet.compiler.graph_program import GraphProgram
 from glassnet.compiler.jit import assembly, compile_text
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_ir import Builder
@@ -31,6 +33,7 @@ from glassnet.compiler.passes.forward import walk
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout, Storage
 from glassnet.compiler.passes.memory import size_in_bytes
+from glassnet.compiler.passes.uncompiled import refuse_foreign
 from glassnet.compiler.report import Lifetime, ProgramReport, Stage, instruction_mix
 from glassnet.compiler.stages import Made, Recording, recording, stage
 from glassnet.compiler.threads import requested_threads
@@ -41,13 +44,18 @@ from glassnet.errors import UncompilableError
 _SOURCES = 4  # lines of the user that are shown for one kernel
 _MADE = re.compile(r"([vi])(\d+)")  # how the builder names values and loop variables
 
-T = TypeVar("T", CompiledGraph, EpochProgram)
+T = TypeVar("T", GraphProgram, EpochProgram)
 
 
 def explain_graph(graph: Graph, cpu: CPU | None = None) -> ProgramReport:
     """The report on `graph` as a native function."""
     return _explain(
-        "function", graph, "", cpu, lambda cpu: CompiledGraph(graph, cpu), lambda made, _: made.from_cache
+        "function",
+        graph,
+        "",
+        cpu,
+        lambda cpu: GraphProgram(graph, cpu),
+        lambda cpu: CompiledGraph(graph, cpu).from_cache,
     )
 
 
@@ -63,7 +71,7 @@ def explain_epoch(
         form,
         cpu,
         lambda cpu: EpochProgram(step, gathered_once, cpu, threads),
-        lambda _, cpu: compile_epoch(step, gathered_once, cpu, threads)[0].from_cache,
+        lambda cpu: compile_epoch(step, gathered_once, cpu, threads)[0].from_cache,
     )
 
 
@@ -73,7 +81,7 @@ def _explain(
     form: str,
     cpu: CPU | None,
     compile_once: Callable[[CPU], T],
-    is_cached: Callable[[T, CPU], bool],
+    is_cached: Callable[[CPU], bool],
 ) -> ProgramReport:
     digest = hashlib.sha256(f"{form} {graph.signature()}".encode()).hexdigest()
     name = f"{kind}-{digest[:8]}"
@@ -81,6 +89,7 @@ def _explain(
         stage("traced", lambda: graph)
         try:
             require_native()
+            refuse_foreign(graph)
             cpu = cpu or host_cpu()
             made = compile_once(cpu)
             text = stage("llvm", emit, made.loops, cpu)
@@ -90,7 +99,7 @@ def _explain(
     listing = assembly(text, cpu).strip("\n")
     mix = instruction_mix(listing)
     stages = (*_stages(seen), Stage("assembly", 0.0, f"{sum(mix.values())} instructions", listing))
-    return ProgramReport(name, stages, cpu, is_cached(made, cpu), *_memory(seen), mix)
+    return ProgramReport(name, stages, cpu, is_cached(cpu), *_memory(seen), mix)
 
 
 # -- what the stages made, as text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,33 @@ import numpy as np
 from glassnet.compiler._llvm_binding import native_available
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU, host_cpu
-from glassnet.compiler.jit import compile_function
-from glassnet.compiler.loop_ir import Builder
-from glassnet.compiler.passes.forward import forward
-from glassnet.compiler.program import finish_memory, plan_graph
-from glassnet.compiler.stages import stage
+from glassnet.compiler.jit import load
+from glassnet.compiler.passes.layout import Storage
+from glassnet.compiler.passes.uncompiled import refuse_foreign
+from glassnet.compiler.records import Constants, cached_program, constants_of, storage_of
 from glassnet.core.dtype import NDArray
 from glassnet.core.graph import Graph
 from glassnet.errors import ShapeError, UncompilableError
+
+
+@dataclass
+class GraphMemory:
+    """All that has to be known of a function's memory to call it."""
+
+    size: int
+    inputs: Sequence[Storage]
+    outputs: Sequence[Storage]
+    constants: Constants
+
+    @staticmethod
+    def of(document: dict[str, Any]) -> GraphMemory:
+        """What a record in the cache says."""
+        return GraphMemory(
+            document["size"],
+            [storage_of(entry) for entry in document["inputs"]],
+            [storage_of(entry) for entry in document["outputs"]],
+            constants_of(document["constants"]),
+        )
 
 
 class CompiledGraph:
@@ -25,28 +46,29 @@ class CompiledGraph:
 
     def __init__(self, graph: Graph, cpu: CPU | None = None) -> None:
         require_native()
+        refuse_foreign(graph)
         cpu = cpu or host_cpu()
-        b = Builder("graph")
-        self._plan = plan_graph(graph, b, cpu)
-        lifetimes = stage("lower", self._plan.lower, b, cpu)
-        size = stage("memory", finish_memory, b, lifetimes)
-        self.loops = stage("forwarding", forward, b.finish(), lifetimes)
-        self._native = compile_function(self.loops, cpu)
-        self.from_cache = self._native.from_cache
-        self._arena = Arena(size)
-        for node in self._plan.constants:
-            self._arena.write(self._plan.storage(node), node.value)
+
+        form = f"graph {graph.signature()}"
+        found = cached_program(form, cpu, "graph_program", "GraphProgram", graph, cpu)
+        document, image, self.from_cache = found
+        memory = GraphMemory.of(document)
+        self._graph = graph
+        self._arena = Arena(memory.size)
+        for storage, values in memory.constants:
+            self._arena.write(storage, np.array(values))
+        self._native = load(image, "graph", [ctypes.c_void_p])
         # Where inputs are written and outputs read: what every call needs is worked out once.
-        self._inputs = [self._arena.writer(self._plan.storage(node)) for node in self._plan.graph.inputs]
+        self._inputs = [self._arena.writer(storage) for storage in memory.inputs]
         self._outputs = [
-            (self._arena.window(self._plan.storage(node)), made.shape, made.dtype)
-            for node, made in zip(self._plan.graph.outputs, graph.outputs, strict=True)
+            (self._arena.window(storage), made.shape, made.dtype)
+            for storage, made in zip(memory.outputs, graph.outputs, strict=True)
         ]
         self._others = self._inputs
 
     def __call__(self, inputs: Sequence[Any]) -> list[NDArray]:
         """The outputs for these inputs; ShapeError where the graph was made for other shapes."""
-        graph = self._plan.graph
+        graph = self._graph
         given = [np.asarray(array, node.dtype) for node, array in zip(graph.inputs, inputs, strict=True)]
         for name, node, array in zip(graph.input_names, graph.inputs, given, strict=True):
             if array.shape != node.shape:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.compiler._llvm_binding import binding, binding_version
+from glassnet.compiler._llvm_binding import binding, binding_version, code_triple, runtime_symbols
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.llvm import emit
 from glassnet.compiler.loop_language import Function, Type
@@ -102,6 +102,8 @@ def load(
     llvm = binding()
     engine = llvm.create_lljit_compiler(_target_machine(host_cpu(), 1))
     library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(name)
+    for symbol, address in runtime_symbols().items():
+        library.import_symbol(symbol, address)
     try:
         tracker = library.link(engine, f"glassnet.{next(_engine_numbers)}")
     except RuntimeError as error:
@@ -153,7 +155,7 @@ def cache_folder() -> Path | None:
 
 @functools.lru_cache(maxsize=8)
 def _target_machine(cpu: CPU, level: int) -> Any:
-    target = binding().Target.from_triple(binding().get_process_triple())
+    target = binding().Target.from_triple(code_triple(binding().get_process_triple()))
     return target.create_target_machine(cpu=cpu.name, features=cpu.feature_text, opt=level, jit=True)
 
 

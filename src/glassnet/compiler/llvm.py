@@ -3,7 +3,7 @@
 Code generation takes tens of microseconds a line, so lines are the budget: no casts, no address arithmetic
 that could be shared, no line for a constant. Addresses are computed where their last variable lives: the
 pointer to `A[i*64 + k + 3]` moves by i once in the body of the i loop and by k in that of the k loop, and the
-constant ends up in the instruction itself.
+constant ends up in the instruction itself. Equal nests of loops are one function, called where they stood.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from glassnet.compiler.loop_language import (
     Type,
     Value,
 )
+from glassnet.compiler.passes.repeats import Repeat, repeats
 
 _BINARY = {
     **{opcode: f"f{opcode}" for opcode in ("add", "sub", "mul", "div")},
@@ -89,13 +90,16 @@ class _Scope:
 class _Emitter:
     """One walk over a function; each body has its own list of lines, so pointers can go in front of loops."""
 
-    def __init__(self, function: Function, cpu: CPU) -> None:
+    def __init__(self, function: Function, cpu: CPU, outer: _Emitter | None = None) -> None:
         self.function = function
         self.cpu = cpu
+        self.outer = outer  # who calls this function, which is given every buffer then
         self.scopes = [_Scope()]
         self.depth: dict[Value, int] = {}  # the scope where an i64 value lives
         self.text: dict[Value, str] = {}
-        self.declarations: dict[str, str] = {}
+        self.declarations: dict[str, str] = {} if outer is None else outer.declarations
+        self.repeats: dict[Loop, Repeat] = repeats(function) if outer is None else {}
+        self.nests: dict[Function, list[str]] = {}  # the functions that are called here
         self.meets = False  # whether threads wait for one another
         self.block = "entry"
         self.count = 0
@@ -103,25 +107,12 @@ class _Emitter:
     # -- the frame
 
     def module(self) -> str:
-        function = self.function
-        parameters = ["ptr %arena"] if function.uses_arena else []
-        parameters += [f"ptr %arg.{buffer.name}" for buffer in function.pointers]
-        for value in function.arguments:
-            self.define(value, f"%arg.{value.name}")
-            parameters.append(f"{type_text(value.type)} %arg.{value.name}")
-        restore = self.flush_denormals() if function.flush_denormals else []
-        self.body(function.body)
-        result = "void" if function.result is None else self.typed(function.result)
-        kind = "void" if function.result is None else type_text(function.result.type)
+        own = self.definition("")
         return "\n".join(
             [
-                *(table_text(buffer) for buffer in function.buffers if buffer.kind == "constant"),
-                f"define {kind} @{function.name}({', '.join(parameters)}) #0 {{",
-                "entry:",
-                *self.scopes[0].lines,
-                *restore,
-                f"ret {result}",
-                "}",
+                *(table_text(buffer) for buffer in self.function.buffers if buffer.kind == "constant"),
+                *own,
+                *(line for nest in self.nests.values() for line in nest),
                 *(f"declare {signature}" for signature in self.declarations.values()),
                 *([barrier_text(self.cpu.architecture)] if self.meets else []),
                 f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.cpu.vector_bits}" '
@@ -129,6 +120,28 @@ class _Emitter:
                 "",
             ]
         )
+
+    def definition(self, linkage: str) -> list[str]:
+        """The function and its body."""
+        function = self.function
+        parameters = ["ptr %arena"] if self.outer is None and function.uses_arena else []
+        given = function.pointers if self.outer is None else function.buffers
+        parameters += [f"ptr %arg.{buffer.name}" for buffer in given]
+        for value in function.arguments:
+            self.define(value, f"%arg.{value.name}")
+            parameters.append(f"{type_text(value.type)} %arg.{value.name}")
+        restore = self.flush_denormals() if function.flush_denormals else []
+        self.body(function.body)
+        result = "void" if function.result is None else self.typed(function.result)
+        kind = "void" if function.result is None else type_text(function.result.type)
+        return [
+            f"define {linkage}{kind} @{function.name}({', '.join(parameters)}) #0 {{",
+            "entry:",
+            *self.scopes[0].lines,
+            *restore,
+            f"ret {result}",
+            "}",
+        ]
 
     def flush_denormals(self) -> list[str]:
         """Switch denormals off; the lines that put the setting back."""
@@ -336,7 +349,7 @@ class _Emitter:
         """The address of an element: each term is added in the scope of its variable, outermost first."""
         element = ELEMENTS[buffer.element]
         pointer = f"%arg.{buffer.name}" if buffer.kind != "constant" else f"@{buffer.name}"
-        if buffer.kind == "arena":
+        if buffer.kind == "arena" and self.outer is None:
             pointer = self.advance(0, "%arena", buffer.offset, 1, "i8")
         for value, factor in sorted(index.terms, key=lambda term: (self.depth[term[0]], term[0].name)):
             pointer = self.advance(self.depth[value], pointer, value, factor, element)
@@ -372,7 +385,19 @@ class _Emitter:
         self.body(statements)
         return self.scopes.pop().lines
 
+    def repeat(self, nest: Repeat) -> None:
+        """A call of the function that stands for one of several equal nests."""
+        function = nest.function
+        if function not in self.nests:
+            self.nests[function] = _Emitter(function, self.cpu, self).definition("internal ")
+        operands = [f"ptr {self.pointer(buffer, Index())}" for buffer in nest.buffers]
+        operands += map(self.typed, nest.values)
+        self.line(f"call void @{function.name}({', '.join(operands)})")
+
     def loop(self, line: Loop) -> None:
+        if nest := self.repeats.get(line):
+            self.repeat(nest)
+            return
         before, label = self.block, self.fresh("")
         head, exit = f"head{label}", f"exit{label}"
         start, stop = self.share_of(line) if line.divided else map(self.operand, (line.start, line.stop))

@@ -359,20 +359,31 @@ class Builder:
         return combine(self.extract(vector, 0), self.extract(vector, 1)) if lanes > 1 else vector
 
     def transpose_block(self, rows: Sequence[Operand]) -> list[Operand]:
-        """The columns of a square block held in registers: n rows of n lanes, n a power of two.
+        """The columns of a block held in registers: n rows of m lanes, 2 <= m <= n, both powers of two.
 
-        log2(n) stages; the stage of distance d swaps the off-diagonal quarters of every 2d x 2d block.
+        Rows that lie m apart become one vector of n lanes, so that m x m blocks stand side by side in m
+        vectors. log2(m) stages turn all of them at once; the stage of distance d swaps the off-diagonal
+        quarters of every 2d x 2d block.
         """
-        n = len(rows)
-        if n & (n - 1) or any(row.type.lanes != n for row in rows):
+        n, m = len(rows), rows[0].type.lanes
+        uneven = any(row.type != rows[0].type for row in rows)
+        if uneven or n & (n - 1) or m & (m - 1) or not 2 <= m <= n:
             raise VerificationError(
-                f"transpose of {n} rows of {rows[0].type}: expected n rows of n = 2^k lanes."
+                f"transpose of {n} rows of {rows[0].type}: expected n rows of 2 to n lanes, both 2^k."
             )
-        columns, distance = list(rows), n // 2
+        columns: list[Operand] = list(rows)
+        while len(columns) > m:
+            joined = range(2 * columns[0].type.lanes)
+            columns = [
+                self.shuffle(columns[i + r], columns[i + m + r], joined)
+                for i in range(0, len(columns), 2 * m)
+                for r in range(m)
+            ]
+        distance = m // 2
         while distance:
             low = [lane + n - distance if lane & distance else lane for lane in range(n)]
             high = [lane + n if lane & distance else lane + distance for lane in range(n)]
-            for i in range(n):
+            for i in range(m):
                 if not i & distance:
                     a, b = columns[i], columns[i + distance]
                     columns[i], columns[i + distance] = self.shuffle(a, b, low), self.shuffle(a, b, high)

@@ -19,19 +19,24 @@ from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
 from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
+from glassnet.compiler.passes.factor import factor
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
 from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
+from glassnet.compiler.passes.join import join
 from glassnet.compiler.passes.layout import Layout, Storage, plan_layout
 from glassnet.compiler.passes.loops import lift_constants, map_bodies, split_loops, tidy_loops
 from glassnet.compiler.passes.memory import plan_memory
+from glassnet.compiler.passes.pieces import plan_pieces
 from glassnet.compiler.passes.rearrange import rearrange
 from glassnet.compiler.passes.recall import recall
 from glassnet.compiler.passes.relay import relay
 from glassnet.compiler.passes.simplify import simplify
+from glassnet.compiler.passes.sink import sink
 from glassnet.compiler.passes.sliding import slide
+from glassnet.compiler.passes.turn import turn
 from glassnet.compiler.passes.types import agree
 from glassnet.compiler.passes.uncompiled import refuse_uncompiled
 from glassnet.compiler.passes.values import Values
@@ -66,6 +71,11 @@ class Plan:
         """The constant arrays that somebody has to write into the arena before the first call."""
         return [node for node in self.layout.storages if node.op.name == "constant"]
 
+    @property
+    def constant_values(self) -> list[tuple[Storage, list[float]]]:
+        """Where they lie, and their elements."""
+        return [(self.storage(node), node.value.ravel().tolist()) for node in self.constants]
+
     def lower(self, b: Builder, cpu: CPU) -> dict[Buffer, tuple[int, int]]:
         """Emits every kernel's loops; the lifetimes of the buffers that only kernels see."""
         lifetimes: dict[Buffer, tuple[int, int]] = {}
@@ -85,7 +95,8 @@ class Plan:
             known = set(b.buffers)
             self.lower_kernel(b, kernel, cpu)
             for node in (*kernel.reads, *kernel.writes):
-                touch(self.layout.storages[node].buffer, number)
+                for storage in self.layout.places(node):
+                    touch(storage.buffer, number)
                 if node in self.layout.copies:
                     touch(self.layout.copies[node].buffer, number)
             for buffer in b.buffers:
@@ -130,7 +141,7 @@ class Plan:
             plan = plan_prepared(
                 body, b, cpu, self.padding, overwrites=overwrites, given=given, placed=placed
             )
-            made = {plan.values.base(node) for node in plan.graph.outputs}
+            made = {plan.values.base(node) for node in plan.graph.outputs} | plan.layout.within_others
             return BodyPlan(
                 plan.kernels, made, plan.values.root, lambda kernel: plan.lower_kernel(b, kernel, cpu)
             )
@@ -155,17 +166,19 @@ def _expanded(graph: Graph) -> Graph:
 
 
 def _tidied(graph: Graph) -> Graph:
+    graph = stage("simplify", simplify, stage("factor", factor, graph))
     if any(node.op is LOOP for node in graph.nodes):
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)
         graph = stage("recall", recall, stage("simplify", simplify, graph))
+        graph = stage("sink", sink, stage("turn", turn, stage("simplify", simplify, graph)))
     return stage("simplify", simplify, graph)
 
 
 def _flattened(graph: Graph) -> Graph:
     graph = stage("bodies", map_bodies, graph, lambda body: _flattened(_tidied(body)))
-    graph = stage("simplify", simplify, stage("flatten", flatten, graph))
-    return stage("rearrange", rearrange, graph)
+    graph = stage("simplify", simplify, stage("flatten", flatten, stage("turn", turn, graph)))
+    return stage("rearrange", rearrange, stage("join", join, graph))
 
 
 def plan_graph(
@@ -191,6 +204,8 @@ def plan_prepared(
 
     Inputs that are `given` a storage keep it, and outputs that are `placed` (by number) are computed there.
     """
+    # NOTE not in a loop's body: what its steps share is copied once, so copies would be counted too often
+    free = given is None
     given, placed = given or {}, placed or {}
     while True:
         values = Values(graph, padding)
@@ -207,7 +222,12 @@ def plan_prepared(
     plain = [graph.inputs[i] for i in fixed]
     images = plan_images(graph, values, b, {element: cpu.lanes(element) for element in ELEMENTS.values()})
     placed_already = {**given, **outputs, **images}
-    layout = stage("layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already)
+    pieces = plan_pieces(kernels, values, b, padding, placed_already, same_memory)
+    placed_already |= pieces.storages
+    layout = stage(
+        "layout", plan_layout, kernels, values, b, padding, plain, same_memory, placed_already, free=free
+    )
+    layout.others, layout.written = pieces.others, pieces.written
     return Plan(graph, values, layout, padding)
 
 

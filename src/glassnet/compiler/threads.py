@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from threading import Condition, Thread
+from time import perf_counter, thread_time
 from weakref import finalize
 
 import numpy as np
 
-from glassnet.compiler.barrier import barrier_memory
+from glassnet.compiler.barrier import barrier_memory, expect
+from glassnet.compiler.cores import cores
+from glassnet.compiler.pace import Pace
 from glassnet.errors import ConfigurationError
 
 ENVIRONMENT = "GLASSNET_THREADS"
@@ -48,13 +51,6 @@ def thread_count(requested: int | None, work: int) -> int:
     return requested or max(1, min(cores(), work // _WORK_OF_A_THREAD))
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @dataclass(frozen=True)
 class Member:
     """A thread's own: the addresses of its memory and of the barrier, and where its share starts and ends."""
@@ -65,43 +61,57 @@ class Member:
 
 
 class Team:
-    """Threads that make native calls together. They wait between calls and end when the team is given up."""
+    """Threads that make native calls together. They wait between calls and end when the team is given up.
+
+    Where other programs keep cores from them, some of the `size` threads are left out.
+    """
 
     def __init__(self, size: int, private: int) -> None:
         self.size = size
+        self.pace = Pace(size)
         self._meeting = barrier_memory(size)
-        apart = -(-private // 64) * 64 + 64  # a line of the cache between two threads
-        self._private = np.zeros(apart * size + 64, np.uint8)
-        start = self._private.ctypes.data + -self._private.ctypes.data % 64
-        bounds = [_WHOLE * number // size for number in range(size + 1)]
-        self._members = [
-            Member(start + number * apart, self._meeting.ctypes.data, (bounds[number], bounds[number + 1]))
-            for number in range(size)
-        ]
+        self._apart = -(-private // 64) * 64 + 64  # a line of the cache between two threads
+        self._private = np.zeros(self._apart * size + 64, np.uint8)
         self._threads: list[Thread] = []
         self._inboxes: list[_Inbox] = []
 
-    def run(self, function: Callable[[Member], float]) -> float:
-        """`function` by every member at once; what the first one's gives.
+    def run(self, function: Callable[[Member], float], steps: int = 1) -> float:
+        """`function`, which makes so many steps, by every member at once; what the first one's gives.
 
         Ctrl-C is raised when all are back: native code is not left halfway.
         """
         self._assemble()
-        call = _Call(function, self.size)
+        members = self._members(self.pace.threads)
+        call = _Call(function, len(members))
         try:
-            for member, inbox in zip(self._members, self._inboxes, strict=True):
+            for member, inbox in zip(members, self._inboxes, strict=False):
                 inbox.put(partial(call.join, member))
             call.wait()
         except BaseException:
             call.off()
             raise
-        return call.results[self._members[0]]
+        self.pace.note(steps, call.seconds, call.held)
+        return call.results[members[0]]
+
+    def _members(self, size: int) -> list[Member]:
+        """So many threads, who share the work."""
+        expect(self._meeting, size)
+        start = self._private.ctypes.data + -self._private.ctypes.data % 64
+        bounds = [_WHOLE * number // size for number in range(size + 1)]
+        return [
+            Member(
+                start + number * self._apart,
+                self._meeting.ctypes.data,
+                (bounds[number], bounds[number + 1]),
+            )
+            for number in range(size)
+        ]
 
     def _assemble(self) -> None:
         """Starts the threads: the first time, and in a process that was forked."""
         if self._threads and all(thread.is_alive() for thread in self._threads):
             return
-        self._inboxes = [SimpleQueue() for _ in self._members]
+        self._inboxes = [SimpleQueue() for _ in range(self.size)]
         finalize(self, _dismiss, self._inboxes)
         self._threads = [Thread(target=_serve, args=(inbox,), daemon=True) for inbox in self._inboxes]
         for thread in self._threads:
@@ -124,6 +134,7 @@ class _Call:
 
     def __init__(self, function: Callable[[Member], float], size: int) -> None:
         self.results: dict[Member, float] = {}
+        self.seconds = self.held = 0.0  # of the slowest; of processor time, of all
         self._function = function
         self._to_come = self._to_return = size
         self._off = False
@@ -137,10 +148,14 @@ class _Call:
             self._changed.wait_for(lambda: self._off or not self._to_come)
             if self._to_come:
                 return
+        start, held = perf_counter(), thread_time()
         try:
             self.results[member] = self._function(member)
         finally:
+            seconds, held = perf_counter() - start, thread_time() - held
             with self._changed:
+                self.seconds = max(self.seconds, seconds)
+                self.held += held
                 self._to_return -= 1
                 self._changed.notify_all()
 

@@ -5,7 +5,8 @@ Model files hold such documents and never code. A class that can stand in one is
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, fields
+from collections.abc import Hashable
+from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -51,6 +52,26 @@ def to_document(value: Any, where: str) -> Any:
         for name, option in options.items()
         if not is_default(value, name)
     }
+
+
+def identity_of(value: Any) -> Hashable | None:
+    """A key that configurations share exactly where they are the same; None where one holds other code.
+
+    Only what glassnet itself defines has one: who wrote a class or a function may change what it does.
+
+    >>> identity_of(gn.Dense(3)) == identity_of(gn.Dense(3)) != identity_of(gn.Dense(4))
+    True
+    """
+    if value is None or isinstance(value, _PLAIN):
+        return type(value), value
+    kind: str = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, (list, tuple)):
+        parts = [identity_of(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    elif is_dataclass(value) and kind.startswith("glassnet."):
+        parts = [identity_of(getattr(value, field.name)) for field in fields(value)]
+    else:
+        return None
+    return None if None in parts else (kind, *parts)
 
 
 def from_document(document: Any) -> Any:

@@ -229,7 +229,7 @@ class Graph:
                 for key, value in node.attributes.items()
             }
             kind = f"{node.op.name} {inputs} {attributes}"
-            lines.append(f"{number} {kind} {node.shape} {node.dtype} {data}")
+            lines.append(f"{number} {kind} {node.shape} {node.dtype.str} {data}")
         outputs = [numbers[node] for node in self.outputs]
         return "\n".join([*lines, f"{len(self.inputs)} -> {outputs}"])
 

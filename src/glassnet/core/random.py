@@ -9,6 +9,7 @@ Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +24,16 @@ _MASK = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Key:
-    """Names one sequence of random numbers: the user's seed, what it is for, and the step of the run."""
+    """Names one sequence of random numbers: the user's seed, what it is for, and the step of the run.
 
-    seed: int
+    Seed and step may be traced. Of the seed the lowest 64 bits count.
+    """
+
+    seed: Any
     stream: int = 0
-    step: int = 0
+    step: Any = 0
 
-    def at(self, step: int) -> Key:
+    def at(self, step: Any) -> Key:
         """The same sequence's numbers for another step."""
         return replace(self, step=step)
 

@@ -17,6 +17,8 @@ class ReferenceRunner:
 
     compile_seconds = 0.0
     from_cache = False
+    tallies = False
+    sums = np.empty(0)
 
     def __init__(
         self, step: StepGraph, data: TrainingData, carried: list[NDArray], learning_rate: float
@@ -33,18 +35,31 @@ class ReferenceRunner:
         self._data = data
         self.steps_per_epoch = -(-data.rows // self._step.batch_size)
 
-    def rate_of(self, step: int) -> float:
-        """The rate of a step by its number, at the present learning rate."""
-        return float(self._step.rates(self.learning_rate, step - 1, 1)[0])
+    def rates_of(self, steps: NDArray) -> NDArray:
+        """The rates of steps by their numbers, at the present learning rate."""
+        return np.broadcast_to(self._step.rates(self.learning_rate, steps), steps.shape)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` and returns the mean loss of the last one; stops where it is not finite."""
-        loss = math.nan
-        for epoch in range(first_epoch, first_epoch + epochs):
-            loss, _ = self.run_steps(epoch, 0, self.steps_per_epoch)
-            if not math.isfinite(loss):
+        return float(self.run_recorded(first_epoch, epochs)[-1, 0])
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """Trains for `epochs`; (epochs, 1): the mean loss of each. One not finite ends them, as the last."""
+        losses = np.full(epochs, np.nan)
+        for epoch in range(epochs):
+            losses[epoch], _ = self.run_steps(first_epoch + epoch, 0, self.steps_per_epoch)
+            if not math.isfinite(losses[epoch]):
+                losses[-1] = losses[epoch]
                 break
-        return loss
+        return losses[:, None]
+
+    def snapshot(self) -> tuple[int, list[NDArray]]:
+        """The number of steps and the carried arrays, none of which is ever written to."""
+        return self.steps_taken, self._carried
+
+    def restore(self, snapshot: tuple[int, list[NDArray]]) -> None:
+        """Brings back what `snapshot` has put aside."""
+        self.steps_taken, self._carried = snapshot
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
         """Trains for some steps of an epoch: their mean loss and their rows; stops where it is not finite."""
@@ -64,7 +79,7 @@ class ReferenceRunner:
             if step.numbered:
                 # NOTE wraps round after 2^32
                 inputs.append((places + epoch * padded + data.first_number).astype(np.int32))
-            rate = step.rates(self.learning_rate, self.steps_taken - 1, 1)[0]
+            rate = step.rates(self.learning_rate, np.array([self.steps_taken]))[0]
             inputs += [dtype.type(self.steps_taken), dtype.type(rate)]
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the loss tells
                 loss, *self._carried = interpret(step.graph, inputs)

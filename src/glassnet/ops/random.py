@@ -1,9 +1,10 @@
 """Random sampling: pure functions of an explicit key.
 
-Seed and stream of a key are options of the op, its step is an operand. So a traced step (the number of the
-training step, or of the example under vmap) draws other numbers without another trace. The generator itself
-is in `glassnet.core.random`; the ops are drawn constants to every derivative, and what moves and stretches
-them (low and high, mean and std, scale) is composed of differentiable ops around them.
+Step and seed of a key are operands, its stream is an option of the op. So a traced step (the number of the
+training step, or of the example under vmap) and a traced seed draw other numbers without another trace, and
+one compiled program serves every seed. The generator itself is in `glassnet.core.random`; the ops are drawn
+constants to every derivative, and what moves and stretches them (low and high, mean and std, scale) is
+composed of differentiable ops around them.
 """
 
 # The rules are lambdas over an open array namespace `xp`, whose members no type checker knows.
@@ -24,6 +25,7 @@ from glassnet.core.graph import Node
 from glassnet.core.op import Op
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape, broadcast_shapes, size_of
+from glassnet.core.trace import Array
 from glassnet.errors import ConfigurationError, DTypeError, ShapeError
 from glassnet.ops import special_values
 from glassnet.ops.arithmetic import add, multiply, negative
@@ -31,6 +33,7 @@ from glassnet.ops.comparison import less, where
 from glassnet.ops.declare import constant, function_formula
 from glassnet.ops.exponential import log1p
 from glassnet.ops.extremum import argmax
+from glassnet.ops.shaping import broadcast_to, reshape
 
 _WORDS = np.dtype(np.uint32)
 
@@ -39,20 +42,33 @@ def _sampler(name: str, draw: Callable[..., NDArray], *, source: str, summary: s
     """Declares an op that fills `shape` from a key; `draw(key, shape, dtype, **attributes)`."""
 
     def value(
-        xp: Any, step: Any, *, seed: int, stream: int, shape: Shape, dtype: DType, **options: Any
+        xp: Any, step: Any, seed: Any, *, stream: int, shape: Shape, dtype: DType, **options: Any
     ) -> Any:
         # NOTE the generator computes with NumPy whatever `xp` is.
         steps = np.asarray(step)
+        seeds = np.broadcast_to(np.asarray(seed), steps.shape)
         out = np.empty((*steps.shape, *shape), dtype)
         for place in np.ndindex(steps.shape):
-            out[place] = draw(Key(seed, stream, int(steps[place])), shape, dtype, **options)
+            out[place] = draw(Key(int(seeds[place]), stream, int(steps[place])), shape, dtype, **options)
         return xp.asarray(out)
 
-    def infer(step: Node, *, shape: Shape, dtype: DType, **_: Any) -> tuple[Shape, DType]:
+    def infer(step: Node, seed: Node, *, shape: Shape, dtype: DType, **_: Any) -> tuple[Shape, DType]:
+        if seed.shape not in ((), step.shape):
+            raise ShapeError(
+                f"{name} takes one seed, or one for each step {step.shape}; it got {seed.shape}."
+            )
+        if seed.dtype.kind not in "iu":
+            raise DTypeError(f"{name} takes whole numbers as seeds; it got {seed.dtype}.")
         return (*step.shape, *shape), dtype
 
-    def batch(inputs: Sequence[Any], _batched: Sequence[bool], attributes: Mapping[str, Any]) -> Any:
-        return op(inputs[0], **attributes)
+    def batch(inputs: Sequence[Any], batched: Sequence[bool], attributes: Mapping[str, Any]) -> Any:
+        step, seed = inputs
+        if batched[1]:
+            inner = step.shape[batched[0] :]
+            ones = (1,) * (len(inner) + 1 - len(seed.shape))
+            seed = broadcast_to(reshape(seed, (*seed.shape, *ones)), (seed.shape[0], *inner))
+            step = broadcast_to(step, seed.shape)
+        return op(step, seed, **attributes)
 
     op = constant(
         name,
@@ -60,7 +76,7 @@ def _sampler(name: str, draw: Callable[..., NDArray], *, source: str, summary: s
         infer=infer,
         batch=batch,
         reason="what is drawn depends on the key alone",
-        formula=function_formula(f"{name}({{0}})"),
+        formula=function_formula(f"{name}({{0}}, {{1}})"),
         analytic=False,
         source=source,
         summary=summary,
@@ -141,16 +157,21 @@ _permutation = _sampler(
 )
 
 
-def key(seed: int) -> Key:
+def key(seed: Any) -> Key:
     """The key that a seed names; equal keys draw equal numbers.
 
-    `key.fold(i)` is the i-th key that belongs to it, `key.at(step)` the same one at a step, which may be
-    traced. Raises ConfigurationError for a seed outside 0 .. 2^64 - 1.
+    `key.fold(i)` is the i-th key that belongs to it, `key.at(step)` the same one at a step. Seed and step may
+    be traced: a compiled function takes them as arguments. Raises ConfigurationError for a seed outside
+    0 .. 2^64 - 1.
 
     >>> float(uniform(key(3))) == float(uniform(key(3))), float(uniform(key(3))) == float(uniform(key(4)))
     (True, False)
+    >>> gn.vmap(lambda seed: uniform(key(seed)))(np.array([3, 4])) == [uniform(key(3)), uniform(key(4))]
+    array([ True,  True])
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(seed, Array):
+        return Key(seed)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise ConfigurationError(
             f"A key takes a whole number from 0 to 2^64 - 1 as its seed; it got {seed!r}."
         )
@@ -172,8 +193,9 @@ def _draw(op: Op, key: Key, shape: Shape, dtype: DType, **options: Any) -> Any:
         raise DTypeError(
             f"Sampling takes a key, as glassnet.random.key(0) makes; it got {type(key).__name__}."
         )
-    step: Any = key.step
-    return op(step, seed=key.seed, stream=key.stream, shape=shape, dtype=dtype, **options)
+    # a seed of 64 bits is held as int64, by its bits
+    seed = np.uint64(key.seed).astype(INT64) if isinstance(key.seed, int) else key.seed
+    return op(key.step, seed, stream=key.stream, shape=shape, dtype=dtype, **options)
 
 
 def _extents(where: str, shape: Any) -> Shape:

@@ -165,21 +165,20 @@ class Composition:
         target: Any,
         weight: Any = None,
         key: Key | None = None,
-        numbers: Any = None,
     ) -> tuple[Any, Parameters]:
         """Every example's divergence (rows,) in training, and the new statistics.
 
         Shapes: x (rows, ...), target (rows, ...); `weight` (rows,) is 0 for rows that only fill the batch
-        up, `numbers` (rows,) number the examples of the run: each draws random numbers of its own.
+        up; the steps of the key (rows,) number the examples of the run: each draws numbers of its own.
         """
 
         def of_one(x: Any, target: Any, weight: Any, number: Any) -> Any:
-            chance = key.at(number) if key is not None and number is not None else None
+            chance = None if key is None else key.at(number)
             run = Run(training=True, key=chance, weight=weight, statistics=statistics)
             value = self.divergence(parameters, x, target, run)
             return value, _replaced(statistics, run.record.kept, ())
 
-        each, kept = vmap(of_one)(x, target, weight, numbers)
+        each, kept = vmap(of_one)(x, target, weight, None if key is None else key.step)
         # What is kept is the same for every example of the batch.
         return each, tree_map(lambda leaf: leaf[0], kept)
 

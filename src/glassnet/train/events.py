@@ -1,13 +1,20 @@
 """What a training run tells: plain records, handed to every listener in the order in which things happen.
 
 A listener is any callable that takes one event. `fit` calls it between epochs, never inside one: the epoch
-itself is a single native call. Only a run with `steps_per_event` is divided further, and tells of batches.
+itself, what is measured at its end included, is a single native call. Only a run with `steps_per_event` is
+divided further, and tells of batches.
 
     def print_loss(event):
         if isinstance(event, EpochFinished):
             print(event.epoch, event.loss)
 
     net.fit(X, y, listeners=[print_loss])
+
+Where every listener is patient, epochs run in stretches of some hundredths of a second, and the events of
+their epochs come together when a stretch is over; the network is then as after its last epoch. A listener
+says that it is patient by an attribute:
+
+    print_loss.patient = True
 
 A listener that raises StopTraining ends the run after this epoch (or these batches); what was learnt stays.
 """
@@ -85,3 +92,12 @@ class RunFinished:
 
 Event = RunStarted | EpochStarted | BatchesFinished | EpochFinished | RunFinished
 Listener = Callable[[Event], None]
+
+
+def is_patient(listener: Listener) -> bool:
+    """Whether a listener takes the events of several epochs when all of them are over.
+
+    >>> is_patient(print)
+    False
+    """
+    return getattr(listener, "patient", False) is True

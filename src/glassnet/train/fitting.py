@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from glassnet import optim
-from glassnet.core.step import TrainingData
+from glassnet.core.step import Runner, TrainingData
 from glassnet.data import Source
-from glassnet.errors import ConfigurationError
+from glassnet.errors import ConfigurationError, UncompilableError
 from glassnet.execute import explain_step, runner
 from glassnet.optim import LBFGS, ConjugateGradient, LevenbergMarquardt, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
@@ -18,6 +19,7 @@ from glassnet.train.options import require_whole
 from glassnet.train.program import TrainingStep, build_step
 from glassnet.train.rows import Rows
 from glassnet.train.setting import Setting
+from glassnet.train.tallies import RowTally
 from glassnet.train.training import StreamedProgram, TrainingProgram, batches_of
 
 FULL_BATCH: dict[str, FullBatchMethod[Any]] = {
@@ -44,19 +46,20 @@ def program_of(
     epochs: int,
     engine: str,
     threads: int | None = None,
+    tallies: Sequence[RowTally] = (),
 ) -> TrainingProgram:
-    """The training run over rows in memory."""
+    """The training run over rows in memory; `tallies` are taken after every epoch where that is compiled."""
     if isinstance(optimizer, FullBatchMethod):
         return full_batch_program(setting, rows, optimizer, engine)
     count = len(rows.x)
     size = count if batch_size is None else min(require_whole("fit", "batch_size", batch_size, 1), count)
-    data = TrainingData(
-        rows.columns(setting.composition.reduction), setting.shuffle if size < count else None
-    )
+    tallies = tallies if engine in ("auto", "compiled") else ()
+    columns, tallied = rows.columns(setting.composition.reduction), tuple(tally.columns for tally in tallies)
+    data = TrainingData(columns, setting.shuffle if size < count else None, tallied=tallied)
     steps = epochs * -(-count // size)
-    step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0)
+    step = _step(setting, data, optimizer, size, steps, weighted=count % size != 0, tallies=tallies)
     threads = _threads(threads)
-    made, reason = runner(step.graph, data, step.arrays, step.learning_rate, engine, threads)
+    made, reason = _runner(step, data, engine, threads)
     explain = partial(explain_step, step.graph, data.key is None, threads)
     return TrainingProgram(made, step.carried, setting.first_epoch, reason, explain)
 
@@ -94,6 +97,18 @@ def streamed_program_of(
     )
 
 
+def _runner(
+    step: TrainingStep, data: TrainingData, engine: str, threads: int | None
+) -> tuple[Runner, str | None]:
+    graph = step.graph
+    if graph.tallies:
+        try:
+            return runner(graph, data, step.arrays, step.learning_rate, "compiled", threads)
+        except UncompilableError:  # the tallies may be to blame: what they sum up is measured without them
+            graph, data = replace(graph, tallies=()), replace(data, tallied=())
+    return runner(graph, data, step.arrays, step.learning_rate, engine, threads)
+
+
 def _threads(threads: int | None) -> int | None:
     return None if threads is None else require_whole("fit", "threads", threads, 1)
 
@@ -105,6 +120,7 @@ def _step(
     size: int,
     total_steps: int | None,
     weighted: bool,
+    tallies: Sequence[RowTally] = (),
 ) -> TrainingStep:
     return build_step(
         setting.loss(),
@@ -116,4 +132,7 @@ def _step(
         total_steps,
         weighted,
         setting.composition.constraint,
+        tallies,
+        setting.identity,
+        setting.seed,
     )

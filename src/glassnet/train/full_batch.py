@@ -11,6 +11,7 @@ import numpy as np
 
 import glassnet.numpy as gnp
 from glassnet.core.dtype import INT32, NDArray
+from glassnet.core.random import Key
 from glassnet.core.step import TrainingData
 from glassnet.core.trace import placeholder
 from glassnet.core.tree import flatten
@@ -94,7 +95,7 @@ def _refuse_what_changes(setting: Setting, rows: Rows, method: FullBatchMethod[A
         )
     loss, columns = setting.loss(), rows.columns(setting.composition.reduction)
     drawn, _ = trace(
-        lambda numbers: loss(parameters, statistics, columns, None, numbers)[0],
+        lambda numbers: loss(parameters, statistics, columns, None, Key(0).at(numbers))[0],
         placeholder((len(rows.x),), INT32),
     )
     if depends_on(drawn, 0):
@@ -179,6 +180,8 @@ class FullBatchRunner:
 
     compile_seconds = 0.0
     from_cache = False
+    tallies = False
+    sums = np.empty(0)
     steps_per_epoch = 1
 
     def __init__(
@@ -206,15 +209,25 @@ class FullBatchRunner:
         """Why the method has ended; empty where it has not."""
         return self._state.reason
 
-    def rate_of(self, step: int) -> float:
+    def rates_of(self, steps: NDArray) -> NDArray:
         """1: the method finds the length of its steps itself."""
-        return 1.0
+        return np.ones(steps.shape)
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """`epochs` iterations; the loss after the last one."""
         for _ in range(epochs):
             self._state = self._method.iterate(self._problem, self._state)
         return self._state.value if math.isfinite(self._state.value) else math.nan
+
+    def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
+        """`epochs` iterations; (epochs, 1): the loss after each."""
+        return np.array([[self.run(epoch)] for epoch in range(first_epoch, first_epoch + epochs)])
+
+    def snapshot(self) -> None:
+        """None: whoever runs the method asks after every iteration whether it has ended."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Nothing was put aside."""
 
     def run_steps(self, epoch: int, first: int, count: int) -> tuple[float, int]:
         """One iteration, over all rows at once."""

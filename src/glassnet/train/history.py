@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -57,6 +57,15 @@ class History:
             self.figures.setdefault(name, []).append(value)
         self.training_seconds += seconds
         self.learning_rate.append(learning_rate)
+
+    def extend(
+        self, epochs: Sequence[Mapping[str, float]], seconds: float, learning_rates: Sequence[float]
+    ) -> None:
+        """Several more finished epochs, of so many seconds each."""
+        for name in epochs[0]:
+            self.figures.setdefault(name, []).extend([figures[name] for figures in epochs])
+        self.training_seconds += seconds * len(epochs)
+        self.learning_rate.extend(learning_rates)
 
     def plot(self, *names: str) -> object:
         """Draws figures against the epoch, by default the losses; the matplotlib figure.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from glassnet.train.evaluation import Evaluator, Model
 from glassnet.train.inspection import first_fault
 from glassnet.train.metrics import Metric
 from glassnet.train.rows import Rows
+from glassnet.train.tallies import RowTally, tally_of
 from glassnet.train.targets import Encoding
 from glassnet.transforms.derivatives import grad
 from glassnet.transforms.tracing import trace
@@ -47,6 +49,24 @@ class Measuring:
         self._rows, self._held_out, self._metrics = rows, held_out, list(metrics)
         self._shown = self._metrics if score.name in [m.name for m in metrics] else [score, *metrics]
         self._gradient: Graph | None = None
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to measure."""
+        return self._held_out is not None or bool(self._rows is not None and self._metrics)
+
+    def tallies(self, model: Model) -> tuple[RowTally, ...]:
+        """The figures as tallies for the training program; none where not all of them are sums over rows."""
+        if self._rows is None:
+            return ()  # a source runs block by block
+        own = partial(tally_of, self._composition, model, self._encoding)
+        made: list[RowTally | None] = []
+        if self._metrics:
+            made.append(own(self._rows, self._metrics, loss=False))
+        if self._held_out is not None:
+            made.append(own(self._held_out, self._shown, loss=True, prefix="validation_"))
+        found = tuple(tally for tally in made if tally is not None)
+        return found if len(found) == len(made) else ()
 
     def figures(self, model: Model) -> dict[str, float]:
         """What is known of a model besides the training loss, by name."""

@@ -17,10 +17,11 @@ from glassnet.errors import ConfigurationError, DataError, ShapeError
 from glassnet.execute import runner
 from glassnet.nn import Run
 from glassnet.optim import Optimizer
+from glassnet.train.course import Measures
 from glassnet.train.events import Listener
 from glassnet.train.fitting import resolve_optimizer
 from glassnet.train.history import History
-from glassnet.train.loop import Measures, listening, train
+from glassnet.train.loop import listening, train
 from glassnet.train.options import require_whole
 from glassnet.train.plateau import follow_plateau
 from glassnet.train.program import BatchLoss, build_step
@@ -78,15 +79,15 @@ def minimize(
     rows = len(columns[0])
     size = rows if batch_size is None else min(require_whole("minimize", "batch_size", batch_size, 1), rows)
     start = tree_map(lambda leaf: np.array(leaf, kind), parameters)
-    loss = _batch_loss(divergence, structure, penalty, Key(seed).fold(CHANCE))
-    weighted = rows % size != 0
-    step = build_step(loss, chosen, start, {}, columns, size, kind, epochs * -(-rows // size), weighted)
+    loss = _batch_loss(divergence, structure, penalty)
+    weighted, steps = rows % size != 0, epochs * -(-rows // size)
+    step = build_step(loss, chosen, start, {}, columns, size, kind, steps, weighted, seed=seed)
     shuffle = Key(seed).fold(SHUFFLING) if size < rows else None
     made, reason = runner(step.graph, TrainingData(columns, shuffle), step.arrays, step.learning_rate, engine)
     program = TrainingProgram(made, step.carried, 0, reason)
     kept = [start]
     history = History("loss")
-    measures = Measures(lambda model: {}, _no_norm, follow_plateau(chosen), _fault)
+    measures = Measures(lambda sums: {}, None, _no_norm, follow_plateau(chosen), _fault)
     with listening(progress, listeners) as told:
         train(
             program,
@@ -126,16 +127,19 @@ def _column(array: NDArray, dtype: DType, position: int) -> NDArray:
 
 
 def _batch_loss(
-    divergence: Callable[..., Any], structure: Any, penalty: Callable[[Any], Any] | None, key: Key
+    divergence: Callable[..., Any], structure: Any, penalty: Callable[[Any], Any] | None
 ) -> BatchLoss:
     try:
         told = "run" in inspect.signature(divergence).parameters
     except (TypeError, ValueError):
         told = False  # a function without a signature
 
-    def loss(parameters: Any, statistics: Any, columns: Any, weight: Any, numbers: Any) -> tuple[Any, Any]:
+    def loss(parameters: Any, statistics: Any, columns: Any, weight: Any, key: Key | None) -> tuple[Any, Any]:
+        assert key is not None  # build_step gives one
+        chance = key.fold(CHANCE)
+
         def of_one(columns: Any, weight: Any, number: Any) -> Any:
-            run = Run(training=True, key=key.at(number), weight=weight)
+            run = Run(training=True, key=chance.at(number), weight=weight)
             options = {"run": run} if told else {}
             value = divergence(parameters, *unflatten(structure, list(columns)), **options)
             if np.shape(value) != ():
@@ -149,7 +153,7 @@ def _batch_loss(
                 )
             return value
 
-        each = vmap(of_one)(list(columns), weight, numbers)
+        each = vmap(of_one)(list(columns), weight, chance.step)
         rows = float(each.shape[0]) if weight is None else gnp.sum(weight)
         mean = gnp.sum(each if weight is None else each * weight) / rows
         return (mean if penalty is None else mean + penalty(parameters)), statistics

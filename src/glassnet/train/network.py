@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -19,11 +20,12 @@ from glassnet.optim import SGD, LearningRateCurve, LearningRateFinder, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.persist import register_kind, write_model_file
 from glassnet.train import inspection
+from glassnet.train.course import Measures
 from glassnet.train.evaluation import Evaluator, divide
 from glassnet.train.events import Listener
 from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
-from glassnet.train.loop import Measures, listening, train
+from glassnet.train.loop import listening, train
 from glassnet.train.measuring import Measuring
 from glassnet.train.metrics import Metric, Task
 from glassnet.train.metrics import resolve as resolve_metric
@@ -35,6 +37,7 @@ from glassnet.train.setting import VALIDATION
 from glassnet.train.state import NetworkState
 from glassnet.train.stopping import StoppingRule, require_rules
 from glassnet.train.summary import Summary
+from glassnet.train.tallies import figures_of
 from glassnet.train.targets import as_rows, as_targets
 from glassnet.train.training import TrainingProgram
 from glassnet.transforms.batch import vmap
@@ -102,11 +105,14 @@ class Network(NetworkState):
         `stopping` is a rule or several: EarlyStopping, Convergence, TimeLimit. `progress` is None (a bar on a
         terminal, nothing elsewhere), True (a bar, or a few lines where no terminal is), False, or a listener
         of `glassnet.train.events`; `listeners` are further ones, told of batches too every `steps_per_event`
-        steps. `engine` is "auto", "compiled" or "interpreter". `threads` make each compiled step together,
-        with the same bits for any number of them; by default the environment's GLASSNET_THREADS, or else as
-        many of this process's cores as the work of a step is worth, one below about a millisecond.
+        steps; where none of them looks at each epoch, many epochs run in one native call. `engine` is "auto",
+        "compiled" or "interpreter". `threads` make each compiled step together, with the same bits for any
+        number of them, and fewer do while other programs want the cores; by default the environment's
+        GLASSNET_THREADS, or else as many of this process's cores as the work of a step is worth, one below
+        about a millisecond.
 
-        Returns the History. Ctrl-C ends the run, keeps the last finished epoch and says so in
+        Returns the History. Ctrl-C ends the run, keeps the last finished epoch (of epochs shorter than some
+        hundredths of a second the last that were not lost with their native call) and says so in
         `history.stopped`. Raises DataError, ShapeError or ConfigurationError for input that does not fit,
         DivergedError when a loss or a parameter is not finite, UncompilableError where engine="compiled"
         cannot be had.
@@ -123,31 +129,27 @@ class Network(NetworkState):
         if steps_per_event is not None:
             require_whole("fit", "steps_per_event", steps_per_event, 1)
         measured = self._metrics("fit", metrics)
-        rows: Rows | None = None
-        held_out: Rows | None = None
-        if isinstance(X, Source):
-            if y is not None or fraction or sample_weight is not None or class_weight is not None:
-                raise ConfigurationError(
-                    "fit got a source, which gives X and y itself; leave out y, weights and "
-                    "validation_fraction, and give validation_data=(X, y)."
-                )
-            program = self._streamed(X, batch_size, chosen, epochs, engine, threads)
-        else:
-            rows = self._accept(X, y, sample_weight, class_weight)
-            if fraction and validation_data is None:
-                kept, aside = divide(len(rows.x), fraction, Key(self.seed).fold(VALIDATION))
-                rows, held_out = rows.take(kept), rows.take(aside)
-            program = program_of(self._setting, rows, batch_size, chosen, epochs, engine, threads)
-        if validation_data is not None:
-            held_out = self._validation_rows(validation_data, fraction)
+        weights = sample_weight, class_weight
+        rows, held_out = self._rows_of_run(X, y, fraction, validation_data, *weights)
+        source = X if isinstance(X, Source) else None
         classifies = self._task == "classification"
         score = resolve_metric("accuracy" if classifies else "r2", self._task)
         history = History("accuracy" if classifies else "R2")
         # Who asks for the interpreter gets it for the figures too.
         evaluator = Evaluator(self._composition, engine) if engine == "interpreter" else self._evaluator
-        measuring = Measuring(self._composition, evaluator, self._encoding, rows, held_out, measured, score)
+        at_hand = None if source is not None else rows
+        measuring = Measuring(
+            self._composition, evaluator, self._encoding, at_hand, held_out, measured, score
+        )
+        options = batch_size, chosen, epochs, engine, threads
+        tallies = measuring.tallies(self._model)
+        if source is not None:
+            program = streamed_program_of(self._setting, source, rows, self._read, *options)
+        else:
+            program = program_of(self._setting, rows, *options, tallies)
         measures = Measures(
-            measuring.figures,
+            partial(figures_of, tallies),
+            measuring.figures if measuring.anything and not program.takes_tallies else None,
             measuring.gradient_norm,
             follow_plateau(chosen),
             lambda: measuring.fault(self._model),
@@ -355,22 +357,35 @@ class Network(NetworkState):
             raise ConfigurationError(f'{owner} got metrics={given!r}; it takes a list, such as ["accuracy"].')
         return [resolve_metric(metric, self._task) for metric in given]
 
-    def _streamed(
+    def _rows_of_run(
         self,
-        source: Source,
-        batch_size: int | None,
-        optimizer: Optimizer | FullBatchMethod[Any],
-        epochs: int,
-        engine: str,
-        threads: int | None,
-    ) -> TrainingProgram:
-        first = next(source.blocks(self._epochs_trained), None)
-        if first is None:
-            raise DataError("The source gave no block; give one with at least one row.")
-        rows = self._accept(*first)
-        return streamed_program_of(
-            self._setting, source, rows, self._read, batch_size, optimizer, epochs, engine, threads
-        )
+        X: Any,
+        y: Any,
+        fraction: float,
+        validation_data: tuple[Any, Any] | None,
+        sample_weight: Any,
+        class_weight: Any,
+    ) -> tuple[Rows, Rows | None]:
+        """The rows to train on, of a source those of its first block, and the rows held out."""
+        held_out: Rows | None = None
+        if isinstance(X, Source):
+            if y is not None or fraction or sample_weight is not None or class_weight is not None:
+                raise ConfigurationError(
+                    "fit got a source, which gives X and y itself; leave out y, weights and "
+                    "validation_fraction, and give validation_data=(X, y)."
+                )
+            first = next(X.blocks(self._epochs_trained), None)
+            if first is None:
+                raise DataError("The source gave no block; give one with at least one row.")
+            rows = self._accept(*first)
+        else:
+            rows = self._accept(X, y, sample_weight, class_weight)
+            if fraction and validation_data is None:
+                kept, aside = divide(len(rows.x), fraction, Key(self.seed).fold(VALIDATION))
+                rows, held_out = rows.take(kept), rows.take(aside)
+        if validation_data is not None:
+            held_out = self._validation_rows(validation_data, fraction)
+        return rows, held_out
 
     def _validation_rows(self, given: tuple[Any, Any], fraction: float) -> Rows:
         if fraction:

@@ -26,6 +26,12 @@ _ACROSS = {"batch_mean", "batch_size"}  # the ops whose value depends on the oth
 _FORMS_KEPT = 16
 
 
+def looks_across(of_one: Callable[..., Any], model: Model, batch: Sequence[NDArray]) -> bool:
+    """Whether what a function makes of an example depends on the other rows of the columns."""
+    graph, _ = trace(of_one, *model, *(column[0] for column in batch))
+    return any(node.op.name in _ACROSS for node in graph.nodes)
+
+
 class RowProgram:
     """`of_one(parameters, statistics, *example)` for rows: results of shape (rows, ...).
 
@@ -69,8 +75,7 @@ class RowProgram:
 
     def _look(self, model: Model, batch: Sequence[NDArray]) -> None:
         """Leaves to the interpreter, which fills nothing up, what looks across the rows."""
-        of_one, _ = trace(self._of_one, *model, *(column[0] for column in batch))
-        if any(node.op.name in _ACROSS for node in of_one.nodes):
+        if looks_across(self._of_one, model, batch):
             self._engine = "interpreter"
         self._looked = True
 

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import INT32, DType, NDArray
+from glassnet.core.document import identity_of
+from glassnet.core.dtype import INT32, INT64, DType, NDArray
 from glassnet.core.graph import Graph, ancestors
-from glassnet.core.step import StepGraph
-from glassnet.core.trace import placeholder
+from glassnet.core.random import Key
+from glassnet.core.step import StepGraph, Tally
+from glassnet.core.trace import Array, placeholder
 from glassnet.core.tree import Structure, flatten, unflatten
 from glassnet.errors import ConfigurationError
 from glassnet.nn import Parameters
 from glassnet.optim import Optimizer
 from glassnet.optim.schedules import Schedule
+from glassnet.train.tallies import RowTally
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import value_and_grad
 from glassnet.transforms.tracing import trace
 
-# (parameters, statistics, columns, weight, numbers) -> loss of the batch, new statistics
-BatchLoss = Callable[[Any, Parameters, Sequence[Any], Any, Any], tuple[Any, Parameters]]
+# (parameters, statistics, columns, weight, key) -> loss of the batch, new statistics; the key has a step for
+# each example, whose random numbers it gives; without a key nothing may be drawn
+BatchLoss = Callable[[Any, Parameters, Sequence[Any], Any, Key | None], tuple[Any, Parameters]]
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What the arrays that a run carries from step to step are: (parameters, optimiser state, statistics)."""
+    """What the arrays that a run carries from step to step are: (parameters, optimiser state, statistics).
+
+    Behind these, where the step draws random numbers, comes the seed, which stays the same.
+    """
 
     structure: Structure
     count: int
     evaluated: Callable[[Any, Any], Any]
 
-    def model(self, arrays: Sequence[NDArray]) -> tuple[Any, Parameters]:
+    def model(self, arrays: Sequence[Any]) -> tuple[Any, Parameters]:
         """The parameters to predict with, and the statistics."""
-        parameters, state, statistics = unflatten(self.structure, list(arrays))
+        parameters, state, statistics = unflatten(self.structure, list(arrays[: self.count]))
         return self.evaluated(parameters, state), statistics
 
 
@@ -64,23 +71,84 @@ def build_step(
     total_steps: int | None,
     weighted: bool,
     constrain: Callable[[Any], Any] | None = None,
+    tallies: Sequence[RowTally] = (),
+    identity: Hashable | None = None,
+    seed: int = 0,
 ) -> TrainingStep:
     """The step for batches of these columns, whose shapes and dtypes alone are read.
 
     `loss` is what the optimiser goes down and what is reported. `constrain` projects the parameters after
-    every update. `total_steps` are those of the whole run, for schedules; None where nobody knows.
+    every update. `tallies` are taken of the evaluated parameters after every epoch. `total_steps` are those
+    of the whole run, for schedules; None where nobody knows. `identity` is what decides `loss` and
+    `constrain`: a step that was traced before is taken from memory. `seed` is that of the run's random
+    numbers: no part of the graph, so one program serves all seeds.
     """
     leaves, structure = flatten((parameters, optimizer.init(parameters), statistics))
     carried = [np.array(leaf, dtype) for leaf in leaves]
+    kept = Carried(structure, len(carried), optimizer.evaluated)
+
+    def make() -> StepGraph:
+        batch = [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns]
+        taken = tuple(_tally(tally, kept, carried) for tally in tallies)
+        graph, numbered = _traced(loss, optimizer, structure, carried, batch, dtype, weighted, constrain)
+        return StepGraph(
+            graph, len(carried) + numbered, len(columns), batch_size, weighted, numbered, None, taken
+        )
+
+    identities = (identity, identity_of(optimizer), *(tally.identity for tally in tallies))
+    forms = tuple((x.shape[1:], x.dtype) for x in columns), tuple(x.shape for x in carried)
+    key = (identities, structure, forms, batch_size, dtype, weighted)
+    graph = make() if None in identities else _recalled(key, make)
+    schedule, rate = None, optimizer.learning_rate
+    if isinstance(rate, Schedule):
+        schedule, rate = _rates_of(rate, total_steps), 1.0
+    assert rate is not None  # optim.resolve has refused it
+    assert not callable(rate)  # a function has become a schedule
+    chance = [np.array(np.uint64(seed).astype(INT64))] if graph.numbered else []
+    return TrainingStep(replace(graph, schedule=schedule), [*carried, *chance], kept, float(rate))
+
+
+_steps: dict[Hashable, StepGraph] = {}
+_STEPS_KEPT = 32
+
+
+def _recalled(key: Hashable, make: Callable[[], StepGraph]) -> StepGraph:
+    """The step of that key, from memory if it is there."""
+    if key not in _steps:
+        while len(_steps) >= _STEPS_KEPT:
+            _steps.pop(next(iter(_steps)), None)
+        _steps[key] = make()
+    return _steps[key]
+
+
+def _traced(
+    loss: BatchLoss,
+    optimizer: Optimizer,
+    structure: Structure,
+    carried: Sequence[NDArray],
+    batch: Sequence[Array],
+    dtype: DType,
+    weighted: bool,
+    constrain: Callable[[Any], Any] | None,
+) -> tuple[Graph, bool]:
+    """The graph of the step, and whether it draws random numbers."""
+    (batch_size, *_) = batch[0].shape
 
     def step(
-        carried: list[Any], columns: list[Any], weight: Any, numbers: Any, count: Any, learning_rate: Any
+        carried: list[Any],
+        seed: Any,
+        columns: list[Any],
+        weight: Any,
+        numbers: Any,
+        count: Any,
+        learning_rate: Any,
     ) -> Any:
         current, state, old = unflatten(structure, carried)
         kept: list[Parameters] = []
+        key = Key(seed).at(numbers)
 
         def both(moving: Any) -> tuple[Any, Any]:
-            evaluate = value_and_grad(lambda p: loss(p, old, columns, weight, numbers), has_aux=True)
+            evaluate = value_and_grad(lambda p: loss(p, old, columns, weight, key), has_aux=True)
             (value, new), gradients = evaluate(moving)
             kept.append(new)
             return value, gradients
@@ -90,14 +158,16 @@ def build_step(
             current = constrain(current)
         rows = float(batch_size) if weight is None else weight.sum()
         # A rule that looks at the loss more than once keeps the statistics of its first look.
-        return value * rows, *flatten((current, state, kept[0]))[0]
+        return value * rows, *flatten((current, state, kept[0]))[0], seed
 
-    names = [f"carried_{i}" for i in range(len(leaves))] + [f"data_{i}" for i in range(len(columns))]
+    names = [f"carried_{i}" for i in range(len(carried))] + ["seed"]
+    names += [f"data_{i}" for i in range(len(batch))]
     names += [*(["weight"] if weighted else []), "numbers", "step", "learning_rate"]
     graph, _ = trace(
         step,
         carried,
-        [placeholder((batch_size, *column.shape[1:]), column.dtype) for column in columns],
+        placeholder((), INT64),
+        batch,
         placeholder((batch_size,), dtype) if weighted else None,
         placeholder((batch_size,), INT32),
         dtype.type(0),
@@ -105,19 +175,17 @@ def build_step(
         names=names,
     )
     numbered = depends_on(graph, -3)
-    if not numbered:
-        graph = _without(graph, len(graph.inputs) - 3)
-    rate = optimizer.learning_rate
-    schedule = None
-    if isinstance(rate, Schedule):
-        schedule = _rates_of(rate, total_steps)
-        rate = 1.0
-    assert rate is not None  # optim.resolve has refused it
-    assert not callable(rate)  # a function has become a schedule
-    step_graph = StepGraph(graph, len(carried), len(columns), batch_size, weighted, numbered, schedule)
-    return TrainingStep(
-        step_graph, carried, Carried(structure, len(carried), optimizer.evaluated), float(rate)
-    )
+    return (graph if numbered else _without_chance(graph, len(carried))), numbered
+
+
+def _tally(tally: RowTally, kept: Carried, carried: Sequence[NDArray]) -> Tally:
+    """The tally's graph, which reads what it needs of the carried arrays."""
+    columns = [placeholder((tally.block_rows, *x.shape[1:]), x.dtype) for x in tally.columns]
+    graph, _ = trace(lambda carried, columns: tally.sums(*kept.model(carried), *columns), carried, columns)
+    needed = set(ancestors(graph.outputs))
+    read = tuple(i for i in range(len(carried)) if graph.inputs[i] in needed)
+    inputs = [*(graph.inputs[i] for i in read), *graph.inputs[len(carried) :]]
+    return Tally(Graph.of(inputs, graph.outputs), read, len(columns) - 1, tally.block_rows)
 
 
 def _rates_of(schedule: Schedule, total_steps: int | None) -> Callable[[NDArray], NDArray]:
@@ -145,9 +213,7 @@ def depends_on(graph: Graph, position: int) -> bool:
     return graph.inputs[position] in set(ancestors(graph.outputs))
 
 
-def _without(graph: Graph, position: int) -> Graph:
-    """The graph without an input that nothing depends on."""
-    inputs = [x for i, x in enumerate(graph.inputs) if i != position]
-    return Graph.of(
-        inputs, graph.outputs, [name for i, name in enumerate(graph.input_names) if i != position]
-    )
+def _without_chance(graph: Graph, seed: int) -> Graph:
+    """The graph of a step that draws no random numbers, without the numbers and the seed at that position."""
+    kept = [i for i in range(len(graph.inputs)) if i not in (seed, len(graph.inputs) - 3)]
+    return Graph.of([graph.inputs[i] for i in kept], graph.outputs[:-1], [graph.input_names[i] for i in kept])

@@ -25,9 +25,12 @@ class ProgressBar:
     ...     net.fit(X, y, epochs=20, progress=progress)
     """
 
+    patient = True  # it draws twenty times a second at most
+
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._bar: Progress | None = None
+        self._latest: EpochFinished | None = None
         self._drawn_at = 0.0
 
     def __enter__(self) -> ProgressBar:
@@ -65,11 +68,16 @@ class ProgressBar:
                 line = f"epoch {event.epoch}/{event.epochs}  {describe_epoch(event)}"
                 self._console.print(line, highlight=False, markup=False)
             return
-        task = self._bar.task_ids[0]
-        self._bar.update(task, completed=event.epoch, metrics=describe_epoch(event))
+        self._latest = event
         if perf_counter() - self._drawn_at > _REFRESH_SECONDS:
-            self._bar.refresh()
+            self._draw(self._bar)
             self._drawn_at = perf_counter()
+
+    def _draw(self, bar: Progress) -> None:
+        if self._latest is not None:
+            epoch = self._latest.epoch
+            bar.update(bar.task_ids[0], completed=epoch, metrics=describe_epoch(self._latest))
+        bar.refresh()
 
     def _finish(self, event: RunFinished) -> None:
         self._stop()
@@ -83,7 +91,7 @@ class ProgressBar:
 
     def _stop(self) -> None:
         if self._bar is not None:
-            self._bar.refresh()
+            self._draw(self._bar)
             self._bar.stop()
             self._bar = None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from glassnet.core.document import identity_of
 from glassnet.core.dtype import DType
 from glassnet.core.random import Key
 from glassnet.nn import Parameters
@@ -31,15 +33,20 @@ class Setting:
         """The key of the orders of the rows."""
         return Key(self.seed).fold(SHUFFLING)
 
+    @property
+    def identity(self) -> Hashable | None:
+        """What decides the loss of a batch, besides the seed; None where others wrote a part of it."""
+        return identity_of(self.composition)
+
     def loss(self) -> BatchLoss:
         """The loss of a batch in training."""
-        key = Key(self.seed).fold(CHANCE)
 
         def loss(
-            parameters: Any, statistics: Parameters, columns: Any, weight: Any, numbers: Any
+            parameters: Any, statistics: Parameters, columns: Any, weight: Any, key: Key | None
         ) -> tuple[Any, Parameters]:
             x, target, *importance = columns
-            each, kept = self.composition.divergences(parameters, statistics, x, target, weight, key, numbers)
+            chance = None if key is None else key.fold(CHANCE)
+            each, kept = self.composition.divergences(parameters, statistics, x, target, weight, chance)
             return self.composition.batch_loss(each, parameters, weight, *importance), kept
 
         return loss

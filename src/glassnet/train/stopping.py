@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -30,7 +30,7 @@ class Standing:
     """
 
     epoch: int
-    figures: dict[str, float]
+    figures: Mapping[str, float]
     seconds: float
     parameters: Sequence[NDArray]
     gradient_norm: Callable[[], float]
@@ -49,7 +49,16 @@ class Watch(ABC):
 
 
 class StoppingRule(ABC):
-    """Base of the rules, each a frozen dataclass."""
+    """Base of the rules, each a frozen dataclass.
+
+    A rule whose watch asks for figures and seconds alone may say that it does not look inside: it is then
+    asked about several epochs at a time, after all of them have run.
+    """
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether a watch asks for the parameters, or the gradient, after every epoch."""
+        return True
 
     @abstractmethod
     def watch(self) -> Watch:
@@ -87,6 +96,11 @@ class EarlyStopping(StoppingRule):
             raise ConfigurationError(
                 f'EarlyStopping got better={self.better!r}; it takes "lower", "higher" or None.'
             )
+
+    @property
+    def looks_inside(self) -> bool:
+        """No: a figure is enough."""
+        return False
 
     def watch(self) -> Watch:
         """A fresh watch over a run."""
@@ -136,6 +150,11 @@ class TimeLimit(StoppingRule):
     def __post_init__(self) -> None:
         _require_at_least_zero("TimeLimit", "seconds", self.seconds)
 
+    @property
+    def looks_inside(self) -> bool:
+        """No: the clock is enough."""
+        return False
+
     def watch(self) -> Watch:
         """A fresh watch over a run."""
         return _Clock(self.seconds)
@@ -182,6 +201,11 @@ class Convergence(StoppingRule):
             _require_at_least_zero("Convergence", name, value)
         require_whole("Convergence", "epochs", self.epochs, 1)
 
+    @property
+    def looks_inside(self) -> bool:
+        """Where weights or the gradient are asked for; the loss is a figure."""
+        return self.weights is not None or self.gradient is not None
+
     def watch(self) -> Watch:
         """A fresh watch over a run."""
         return _Rest(self)
@@ -195,7 +219,9 @@ class _Rest(Watch):
 
     def look(self, standing: Standing) -> str | None:
         rule, after = self._rule, f"Converged after epoch {standing.epoch}:"
-        before, self._parameters = self._parameters, [np.array(array) for array in standing.parameters]
+        before = self._parameters
+        if rule.weights is not None:
+            self._parameters = [np.array(array) for array in standing.parameters]
         if rule.weights is not None and before is not None:
             change = _largest([now - old for now, old in zip(standing.parameters, before, strict=True)])
             change /= max(1.0, _largest(standing.parameters))

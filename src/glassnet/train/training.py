@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from glassnet.core.dtype import NDArray
 from glassnet.core.random import WEYL, Key
 from glassnet.core.step import Runner, TrainingData
@@ -20,6 +22,15 @@ from glassnet.train.program import Carried
 
 if TYPE_CHECKING:
     from glassnet.compiler.report import ProgramReport
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a run stands: what its runner has put aside, the epochs so far, the learning rate."""
+
+    state: Any
+    epochs_run: int
+    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class TrainingProgram:
     @property
     def rate(self) -> float:
         """The rate of the last step, or before the first step that of the first."""
-        return self._runner.rate_of(max(1, self.steps_taken))
+        return float(self._runner.rates_of(np.array([max(1, self.steps_taken)]))[0])
 
     @property
     def model(self) -> tuple[Any, Parameters]:
@@ -144,6 +155,37 @@ class TrainingProgram:
         loss = self._runner.run(self.epochs_run, epochs)
         self.epochs_run += epochs
         return loss
+
+    def run_recorded(self, epochs: int) -> tuple[NDArray, NDArray]:
+        """Several epochs in one call: their records, and the rate of the last step of each.
+
+        A record (1 + sums) is the mean loss and the sums of the tallies. Where a loss is not finite the last
+        one is not.
+        """
+        ends = self.steps_taken + np.arange(1, epochs + 1) * self._runner.steps_per_epoch
+        records = self._runner.run_recorded(self.epochs_run, epochs)
+        self.epochs_run += epochs
+        return records, self._runner.rates_of(ends)
+
+    @property
+    def takes_tallies(self) -> bool:
+        """Whether every epoch ends with the tallies that the run was given."""
+        return self._runner.tallies
+
+    @property
+    def sums(self) -> NDArray:
+        """The sums of the tallies of the last epoch, one behind the other."""
+        return self._runner.sums
+
+    def snapshot(self) -> Snapshot | None:
+        """Where the run stands, to go on from there once more; None where only forward is possible."""
+        state = self._runner.snapshot()
+        return None if state is None else Snapshot(state, self.epochs_run, self.learning_rate)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to where the run stood: the same epochs give the same bits again."""
+        self._runner.restore(snapshot.state)
+        self.epochs_run, self.learning_rate = snapshot.epochs_run, snapshot.learning_rate
 
     def run_batches(self, count: int) -> Iterator[Piece]:
         """One epoch in pieces of `count` batches."""
@@ -200,6 +242,9 @@ class StreamedProgram(TrainingProgram):
             if not math.isfinite(loss):
                 break
         return loss
+
+    def snapshot(self) -> None:
+        """None: a source gives its blocks once."""
 
     def run_batches(self, count: int) -> Iterator[Piece]:
         """One epoch in pieces of at most `count` batches, none across two blocks."""

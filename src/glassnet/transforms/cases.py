@@ -148,11 +148,11 @@ SLIDING: dict[str, list[Case]] = {
     ],
 }
 
-# What is drawn from a key: the step is the operand.
-_KEY = {"seed": 5, "stream": 3}
+# What is drawn from a key: step and seed are the operands.
+_KEY, _STREAM = (np.array(7), np.array(5)), {"stream": 3}
 SAMPLED: dict[str, list[Case]] = {
     name: [
-        Case((np.array(7),), {**_KEY, **options, "shape": shape, "dtype": np.dtype(dtype)})
+        Case(_KEY, {**_STREAM, **options, "shape": shape, "dtype": np.dtype(dtype)})
         for shape in [(3, 2), (), (0, 2)]
     ]
     for name, dtype, options in [
@@ -165,7 +165,7 @@ SAMPLED: dict[str, list[Case]] = {
     ]
 }
 SAMPLED["random_permutation"] = [
-    Case((np.array(7),), {**_KEY, "shape": (count,), "dtype": INT64}) for count in (6, 1, 0)
+    Case(_KEY, {**_STREAM, "shape": (count,), "dtype": INT64}) for count in (6, 1, 0)
 ]
 
 # The bodies of the ops that run a graph.

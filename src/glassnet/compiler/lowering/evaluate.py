@@ -118,7 +118,7 @@ class Evaluator:
         return result
 
     def _spread(self, base: Node, scalar: Operand, place: Place) -> Operand:
-        if place.lanes == 1:
+        if place.lanes == scalar.type.lanes:
             return scalar
         if base not in place.line:
             place.line[base] = self.b.splat(scalar, place.lanes)
@@ -197,8 +197,11 @@ class Evaluator:
             self.store(node, place, value)
 
     def store(self, node: Node, place: Place, value: Operand) -> None:
-        """Writes the node's elements at `place` to its storage."""
-        storage = self.layout.storages[node]
+        """Writes the node's elements at `place` to all its places."""
+        for storage in self.layout.places(node):
+            self._store(node, storage, place, value)
+
+    def _store(self, node: Node, storage: Storage, place: Place, value: Operand) -> None:
         if self.values.storage(node) == "matrix":
             if value.type.lanes > 1 and storage.transposed is (place.along == "j"):
                 raise UncompilableError(f"writing {node!r} across its lines is not compiled yet.")
@@ -210,22 +213,23 @@ class Evaluator:
 
     def _one_hot(self, node: Node, place: Place) -> Operand:
         labels = self.values.base(node.inputs[0])
-        if place.along != "j":
-            raise UncompilableError("one_hot across lines is not compiled yet.")
-        if labels not in place.line:
+        shared, lanes = (place.line, 1) if place.along == "j" else (place.across, place.lanes)
+        if labels not in shared:
             storage = self.layout.storages[labels]
-            place.line[labels] = self.b.load(storage.buffer, storage.at(place.i))
-        label = place.line[labels]
+            shared[labels] = self.b.load(storage.buffer, storage.at(place.i), lanes)
+        label = shared[labels]
         element = label.type.element
         start = place.j if isinstance(place.j, int) else self.b.value_of(place.j)
         if isinstance(start, Value) and element != "i64":
             start = self.b.trunc(start, element)
-        offset = self.b.isub(label, start)
         number = value_type(node.dtype, place.lanes)
-        if place.lanes == 1:
-            hit = self.b.compare("eq", offset, 0)
+        if place.along == "i" and isinstance(start, Value):
+            hit = self.b.compare("eq", label, self.b.splat(start, place.lanes))
+        elif place.along == "i" or place.lanes == 1:
+            hit = self.b.compare("eq", label, start)
         else:
-            hit = self.b.compare("eq", self.b.iota(place.lanes, element), self.b.splat(offset, place.lanes))
+            offset = self.b.splat(self.b.isub(label, start), place.lanes)
+            hit = self.b.compare("eq", self.b.iota(place.lanes, element), offset)
         return self.b.select(hit, self.b.constant(1, number), self.b.zero(number))
 
 

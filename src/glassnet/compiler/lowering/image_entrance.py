@@ -1,6 +1,6 @@
 """Entrances of images: arrays that lie example by example are turned so that the batch lies innermost.
 
-Squares of as many examples as a vector has lanes, by as many elements, are turned in registers.
+Blocks of as many examples as a vector has lanes, by some elements, are turned in registers.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike, Operand, Position
 from glassnet.compiler.lowering.nest import Block, over
+from glassnet.compiler.lowering.shaping import piece_of
 from glassnet.compiler.passes.image_layout import ImageStorage
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape
@@ -27,25 +28,25 @@ def turn_blocks(
     those of its axes, in elements.
     """
     lead, run, steps, places = _runs(target, strides)
-    lanes, image = target.lanes, target.image
+    lanes, image, piece = target.lanes, target.image, piece_of(source, target.lanes)
 
     def one_block(number: Position) -> None:
         begin = Index.of(number) * image.strides[0] + image.start
         firsts = [Index.of(first_of(_example(b, target, number, lane))) for lane in range(lanes)]
 
         def line(*at: Position) -> None:
-            def square(start: Position, count: int) -> None:
+            def block(start: Position, count: int) -> None:
                 here = [*at, start]
                 offset = _place(here, steps)
-                mask = count if count < lanes else None
-                rows = [b.load(source, first + offset, lanes, mask) for first in firsts]
+                mask = count if count < piece else None
+                rows = [b.load(source, first + offset, piece, mask) for first in firsts]
                 for k, vector in enumerate(b.transpose_block(rows)[:count]):
                     b.store(image.buffer, begin + _place([*at, Index.of(start) + k], places), vector)
 
-            whole = run // lanes * lanes
-            b.loop(0, whole, lanes, lambda j: square(j, lanes))
+            whole = run // piece * piece
+            b.loop(0, whole, piece, lambda j: block(j, piece))
             if whole < run:
-                square(whole, run - whole)
+                block(whole, run - whole)
 
         over(b, lead, line)
 

@@ -16,7 +16,8 @@ from glassnet.compiler.loop_ir import Builder, Index, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.layout import Layout, Product, Storage
+from glassnet.compiler.passes.layout import Layout, Storage
+from glassnet.compiler.passes.orientation import Product
 from glassnet.compiler.passes.values import Values
 from glassnet.core.graph import Node
 
@@ -78,15 +79,44 @@ def lower_contraction(b: Builder, values: Values, layout: Layout, kernel: Kernel
     _Contraction(b, values, layout, kernel, cpu).lower()
 
 
+@dataclass(frozen=True)
+class _Summand:
+    """A product and where its operands lie, b in the order in which its vectors are read."""
+
+    product: Product
+    a: Storage
+    b: Storage
+
+    @staticmethod
+    def of(product: Product, layout: Layout) -> _Summand:
+        stored = layout.storages[product.b]
+        straight = stored.transposed is not product.b_by_rows
+        return _Summand(product, layout.storages[product.a], stored if straight else layout.copies[product.b])
+
+    @property
+    def depth(self) -> int:
+        """The extent of k."""
+        return self.product.extents[2]
+
+    def left(self, member: Position, u: Position, k: Position) -> Index:
+        """The place of a[u, k] in a member of a stack."""
+        if self.product.a_by_rows:
+            return self.a.index(member * self.product.extents[0] + u, k)
+        return self.a.index(member * self.depth + k, u)
+
+    def right(self, member: Position, k: Position, v: Position) -> Index:
+        """The place of b[k, v]."""
+        if self.product.b_by_rows:
+            return self.b.index(member * self.depth + k, v)
+        return self.b.index(v, k)
+
+
 class _Contraction:
     def __init__(self, b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
         assert kernel.anchor is not None  # a contraction kernel has one
         self.b, self.kernel, self.anchor = b, kernel, kernel.anchor
         self.product: Product = layout.products[kernel]
-        self.a = layout.storages[self.product.a]
-        stored = layout.storages[self.product.b]
-        straight = stored.transposed is not self.product.b_by_rows
-        self.right: Storage = stored if straight else layout.copies[self.product.b]
+        self.summands = [_Summand.of(product, layout) for product in self.product.summands]
         self.transposed = self.product.transposed
         self.member: Position = 0
         self.evaluator = Evaluator(b, values, layout, kernel)
@@ -96,8 +126,8 @@ class _Contraction:
         self.vector = Type(element, self.lanes)
         u, v, _ = self.product.extents
         self.vectors = -(-v // self.lanes)
-        self.tile = choose_tile(u, self.vectors, self.product.extents[2], cpu)
-        work = sum(node.op.name != "contract" for node in kernel.nodes) + 1
+        self.tile = choose_tile(u, self.vectors, sum(x.depth for x in self.summands), cpu)
+        work = sum(node is not kernel.anchor for node in kernel.nodes) + 1
         self.looped = (
             work * self.tile.height * self.tile.width > _EPILOGUE_IN_REGISTERS and self.tile.height > 1
         )
@@ -112,15 +142,23 @@ class _Contraction:
         if self.anchor in self.kernel.writes or readers[0].inputs[0] is readers[0].inputs[1]:
             return None
         x, y = readers[0].inputs
-        with_i, with_j = self.evaluator.varies(y if x is self.anchor else x)
-        across = with_j if self.transposed else with_i
-        return readers[0] if not across else None
+        # NOTE sums that start at a matrix have its rounding errors: a sum over many steps would gather them
+        return readers[0] if not all(self.evaluator.varies(y if x is self.anchor else x)) else None
 
-    def _bias(self, u: Position, v: Position) -> Operand:
+    def _start(self, u: Position, height: int, v: Position, width: int) -> list[Operand]:
+        """What the sums of a tile start at: the bias or zero."""
         if self.biased is None:
-            return self.b.zero(self.vector)
+            return [self.b.zero(self.vector)] * (height * width)
         x, y = self.biased.inputs
-        return self.evaluator.value(y if x is self.anchor else x, self._place(u, v, {}, {}))
+        bias = y if x is self.anchor else x
+        across: list[Memory] = [{} for _ in range(width)]
+        sums: list[Operand] = []
+        for r in range(height):
+            line: Memory = {}
+            for c in range(width):
+                place = self._place(u + r, v + c * self.lanes, line, across[c])
+                sums.append(self.evaluator.value(bias, place))
+        return sums
 
     def _place(self, u: Position, v: Position, line: Memory, across: Memory) -> Place:
         if self.transposed:
@@ -174,25 +212,32 @@ class _Contraction:
         self.evaluator.store_all(self.kernel.writes, place)
 
     def _sums(self, u: Position, height: int, v: Position, width: int) -> Sequence[Operand]:
-        """The tile's sums over k. Thin tiles sum even and odd k apart, for more sums in flight."""
-        _, _, k_extent = self.product.extents
-        in_flight = height * width
+        """The tile's sums, over the k of one product after the other."""
+        sums: Sequence[Operand] = self._start(u, height, v, width)
+        for summand in self.summands:
+            sums = self._go_on(summand, [u + r for r in range(height)], v, width, sums)
+        return sums
+
+    def _go_on(
+        self, summand: _Summand, lines: Sequence[Position], v: Position, width: int, start: Sequence[Operand]
+    ) -> Sequence[Operand]:
+        """The sums after one more product. Thin tiles sum even and odd k apart, for more sums in flight."""
+        k_extent, in_flight = summand.depth, len(start)
         chains = 1
         while in_flight * chains < _FMA_LATENCY * _FMA_A_CYCLE and chains < 4 and k_extent >= 4 * chains:
             chains *= 2
-        start = [self._bias(u, v + c * self.lanes) for c in range(width)] * height
         zero = self.b.zero(self.vector)
         zeros = [zero] * (in_flight * (chains - 1))
 
         def step(k: Position, sums: Sequence[Operand]) -> list[Operand]:
             b = self.b
             right = [
-                b.load(self.right.buffer, self._right(k, v + c * self.lanes), self.lanes)
+                b.load(summand.b.buffer, summand.right(self.member, k, v + c * self.lanes), self.lanes)
                 for c in range(width)
             ]
             result: list[Operand] = []
-            for r in range(height):
-                left = b.load_splat(self.a.buffer, self._left(u + r, k), self.lanes)
+            for r, u in enumerate(lines):
+                left = b.load_splat(summand.a.buffer, summand.left(self.member, u, k), self.lanes)
                 for vector, total in zip(right, sums[r * width : (r + 1) * width], strict=True):
                     result.append(b.mul(left, vector) if total == zero else b.fma(left, vector, total))
             return result
@@ -211,13 +256,3 @@ class _Contraction:
             half = len(sums) // 2
             sums = [self.b.add(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
         return loop(whole, k_extent, 1, lambda k, *sums: step(k, sums), sums)
-
-    def _left(self, u: Position, k: Position) -> Index:
-        if self.product.a_by_rows:
-            return self.a.index(self._line(u), k)
-        return self.a.index(self.member * self.product.extents[2] + k, u)
-
-    def _right(self, k: Position, v: Position) -> Index:
-        if self.product.b_by_rows:
-            return self.right.index(self.member * self.product.extents[2] + k, v)
-        return self.right.index(v, k)

@@ -7,22 +7,28 @@ from collections.abc import Callable, Sequence
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, Operand, Position, Type, Value
 from glassnet.compiler.lowering.nest import Block, over
 from glassnet.core.graph import Node
-from glassnet.core.random import MULTIPLIERS, ROUNDS, WEYL, Key
+from glassnet.core.random import MULTIPLIERS, ROUNDS, WEYL
 
 _LOW = 0xFFFFFFFF
+
+
+def round_keys(b: Builder, key: tuple[Operand, Operand]) -> list[tuple[Operand, Operand]]:
+    """The two words of the key in each round."""
+    keys = [key]
+    for _ in range(ROUNDS - 1):
+        key = _bumped(b, key[0], WEYL[0]), _bumped(b, key[1], WEYL[1])
+        keys.append(key)
+    return keys
 
 
 def philox_block(
     b: Builder,
     counter: tuple[Operand, Operand, Operand, Operand],
-    key: tuple[Operand | int, Operand | int],
+    keys: list[tuple[Operand, Operand]],
 ) -> tuple[Operand, Operand, Operand, Operand]:
     """Four random 32-bit words (as i64) of one block, or of one in each lane; all are i64 below 2^32."""
     c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for turn in range(ROUNDS):
-        if turn:
-            k0, k1 = _bumped(b, k0, WEYL[0]), _bumped(b, k1, WEYL[1])
+    for k0, k1 in keys:
         p0, p1 = b.imul(c0, MULTIPLIERS[0]), b.imul(c2, MULTIPLIERS[1])
         c0, c1, c2, c3 = (
             b.ixor(b.ixor(b.lshr(p1, 32), c1), k0),
@@ -33,8 +39,8 @@ def philox_block(
     return c0, c1, c2, c3
 
 
-def _bumped(b: Builder, key: Operand | int, by: int) -> Operand | int:
-    return (key + by) & _LOW if isinstance(key, int) else b.iand(b.iadd(key, by), _LOW)
+def _bumped(b: Builder, key: Operand, by: int) -> Operand:
+    return b.iand(b.iadd(key, by), _LOW)
 
 
 def lower_shuffle(
@@ -49,11 +55,12 @@ def lower_shuffle(
     """Writes a random order of 0 .. count-1 to `order`; `words` has room for count rounded up to four."""
     low_epoch = b.iand(epoch, _LOW)
     blocks = b.lshr(b.iadd(count, 3), 2)
+    keys = round_keys(b, key)
 
     def draw(block: Position) -> None:
         number = b.value_of(block)
         counter = (b.iand(number, _LOW), b.lshr(number, 32), low_epoch, stream)
-        for lane, word in enumerate(philox_block(b, counter, key)):
+        for lane, word in enumerate(philox_block(b, counter, keys)):
             b.store(words, Index.of(block) * 4 + lane, b.trunc(word, "i32"))
 
     def begin(i: Position) -> None:
@@ -76,13 +83,15 @@ def lower_shuffle(
 def _words(block: Block, node: Node) -> None:
     """Random words, line by line: a line begins with a block of four."""
     b, lanes = block.b, block.cpu.lanes("i64")
-    steps, target = block.view(node.inputs[0]), block.view(node)
-    key = Key(node.attributes["seed"], node.attributes["stream"])
+    steps, seeds, target = (block.view(x) for x in (*node.inputs, node))
+    stream = node.attributes["stream"] & _LOW
+    one_key = _lane_keys(b, seeds.load(b, ()), lanes) if not seeds.shape else None
     rank = len(steps.shape)
     lines, count = node.shape[rank:-1], node.shape[-1]
 
     def line(*at: Position) -> None:
         step = _whole(b, steps.load(b, at[:rank]))
+        keys = one_key or _lane_keys(b, seeds.load(b, at[:rank]), lanes)
         number = Index()  # of the line
         for i, extent in zip(at[rank:], lines, strict=True):
             number = number * extent + i
@@ -97,9 +106,9 @@ def _words(block: Block, node: Node) -> None:
                     b.iand(numbers, _LOW),
                     b.lshr(numbers, 32),
                     b.splat(b.iand(step, _LOW), lanes),
-                    b.constant(key.stream & _LOW, Type("i64", lanes)),
+                    b.constant(stream, Type("i64", lanes)),
                 ),
-                key.words,
+                keys,
             )
             return _interleaved(b, [b.trunc(word, "i32") for word in four])
 
@@ -116,6 +125,13 @@ def _words(block: Block, node: Node) -> None:
             target.store(b, [*at, 4 * whole], vectors(whole)[0])
 
     over(b, (*steps.shape, *lines), line)
+
+
+def _lane_keys(b: Builder, seed: Operand, lanes: int) -> list[tuple[Operand, Operand]]:
+    """The words of the seed in each round, the same in all lanes."""
+    seed = _whole(b, seed)
+    words = round_keys(b, (b.iand(seed, _LOW), b.lshr(seed, 32)))
+    return [(b.splat(low, lanes), b.splat(high, lanes)) for low, high in words]
 
 
 def _whole(b: Builder, step: Operand) -> Operand:

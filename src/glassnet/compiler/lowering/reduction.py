@@ -2,16 +2,21 @@
 
 A rows kernel works on one row at a time in phases: a phase runs along the row and gathers the reductions that
 need nothing but what earlier phases gave. Softmax takes three: the maximum; the sum of the exponentials; the
-quotients. In a line longer than a vector a later phase computes again what it needs from an earlier one.
+quotients. In a row of many vectors a later phase computes again what it needs from an earlier one.
+
+Where matrices lie column by column, a vector holds an element of each of many rows, and all these rows are
+worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes, so as many of
+them as there are lanes are turned into one vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glassnet.compiler.cpu import CPU
 from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
-from glassnet.compiler.lowering.evaluate import Evaluator, Place
+from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
+from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout
@@ -19,6 +24,7 @@ from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 
 _COLUMN_CHAINS = 4  # independent sums in flight, to hide the latency of an addition
+_KEPT = 16  # columns of rows that lie across vectors, up to which their passes are written out
 
 
 def lower_rows(b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
@@ -30,21 +36,19 @@ class _Rows:
     def __init__(self, b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
         self.b, self.values, self.layout, self.kernel = b, values, layout, kernel
         self.evaluator = Evaluator(b, values, layout, kernel)
-        self.rows, self.columns = kernel.space
+        rows, columns = kernel.space
         full = [node for node in kernel.nodes if node not in kernel.per_row]
-        self.transposed = any(
-            values.storage(node) == "matrix" and layout.storages[node].transposed
-            for node in (*kernel.writes, *kernel.reads)
-            if lines_of(node) == kernel.space
-        )
-        if self.transposed:
-            self.rows, self.columns = self.columns, self.rows
+        self.transposed = _lies_transposed(values, layout, kernel)
         widest = full or [node.inputs[0] for node in kernel.nodes if values.is_row_reduction(node)]
         seen = [*widest, *(x for x in kernel.reads if lines_of(x) == kernel.space)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
-        self.lanes = (
-            1 if self.columns == 1 and self.rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
-        )
+        self.lanes = 1 if columns == 1 and rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
+        # Trips over rows, one or many at a time, and within them steps along the row.
+        self.trips, self.trip = (rows, self.lanes) if self.transposed else (rows, 1)
+        self.extent, self.step = (columns, 1) if self.transposed else (columns, self.lanes)
+        self.kept: dict[int, Place] | None = None
+        if self.extent <= self.step * (_KEPT if self.transposed else 1):
+            self.kept = {}
         self.phase = self._phases()
 
     def _phases(self) -> dict[Node, int]:
@@ -64,21 +68,37 @@ class _Rows:
         return max((self._demand(source, phase) for source in base.inputs), default=0)
 
     def lower(self) -> None:
-        """One loop over lines; within it the phases."""
+        """One loop over rows, or over vectors of them; within it the phases."""
+        if self.transposed and not self.kernel.per_row:
+            self._lower_columns_first()
+            return
 
-        def line(u: Position) -> None:
+        def rows(i: Position) -> None:
             self.evaluator.row_values = {}
-            self._line(u)
+            if self.kept is not None:
+                self.kept = {}
+            self._rows(i)
 
-        self.b.loop(0, self.rows, 1, line)
+        self.b.loop(0, self.trips, self.trip, rows)
 
-    def _place(self, u: Position, v: Position, lanes: int) -> Place:
-        return Place(v, u, lanes, "i") if self.transposed else Place(u, v, lanes, "j")
+    def _lower_columns_first(self) -> None:
+        """Without reductions the order is free: along the lines that memory has."""
 
-    def _line(self, u: Position) -> None:
-        last = max(self.phase.values())
-        kept: Place | None = None
-        for phase in range(last + 1):
+        def column(j: Position) -> None:
+            line: Memory = {}
+
+            def piece(i: Position) -> None:
+                self.evaluator.store_all(self.kernel.writes, Place(i, j, self.lanes, "i", line))
+
+            self.b.loop(0, self.trips, self.trip, piece)
+
+        self.b.loop(0, self.extent, 1, column)
+
+    def _place(self, i: Position, j: Position, lanes: int) -> Place:
+        return Place(i, j, lanes, "i" if self.transposed else "j")
+
+    def _rows(self, i: Position) -> None:
+        for phase in range(max(self.phase.values()) + 1):
             reductions = [
                 node for node in self.kernel.nodes if self._reduces(node) and self.phase[node] == phase + 1
             ]
@@ -88,11 +108,15 @@ class _Rows:
                 if node not in self.kernel.per_row and self.phase[node] == phase
             ]
             if reductions or stores:
-                kept = self._phase(u, phase, reductions, stores, kept)
-        scalar_place = self._place(u, 0, 1)
+                self._phase(i, phase, reductions, stores)
+        place = self._row_place(i)
         for node in self.kernel.nodes:
             if node in self.kernel.per_row and node in self.kernel.writes:
-                self.evaluator.store(node, scalar_place, self._row_value(node, scalar_place))
+                self.evaluator.store(node, place, self._row_value(node, place))
+
+    def _row_place(self, i: Position) -> Place:
+        """Where there is one value a row."""
+        return self._place(i, 0, self.lanes if self.transposed else 1)
 
     def _reduces(self, node: Node) -> bool:
         return node in self.kernel.per_row and self.values.is_row_reduction(node)
@@ -108,38 +132,36 @@ class _Rows:
             known[node] = self.evaluator.value(node, place)
         return known[node]
 
-    def _phase(
-        self, u: Position, phase: int, reductions: Sequence[Node], stores: Sequence[Node], kept: Place | None
-    ) -> Place | None:
-        """One pass along the line; the place is kept where the line is a single vector."""
-        scalar_place = self._place(u, 0, 1)
+    def _phase(self, i: Position, phase: int, reductions: Sequence[Node], stores: Sequence[Node]) -> None:
+        """One pass along the row; places are kept where the pass is written out."""
+        row_place = self._row_place(i)
         for node in self.kernel.nodes:
             if node in self.kernel.per_row and not self._reduces(node) and self.phase[node] <= phase:
-                self._row_value(node, scalar_place)
-        whole = self.columns // self.lanes * self.lanes
-        starts = [self._start(node) for node in reductions]
-        single = self.columns <= self.lanes
+                self._row_value(node, row_place)
 
-        def chunk(v: Position, sums: Sequence[Operand], valid: int) -> tuple[Place, list[Operand]]:
-            place = kept if single and kept is not None else self._place(u, v, self.lanes)
+        def chunk(j: Position, sums: Sequence[Operand], valid: int) -> list[Operand]:
+            place = self._place(i, j, self.lanes)
+            if self.kept is not None:
+                assert isinstance(j, int)  # written out
+                place = self.kept.setdefault(j, place)
             self.evaluator.store_all(stores, place)
-            return place, [
+            return [
                 self._gather(node, total, self.evaluator.value(node.inputs[0], place), valid)
                 for node, total in zip(reductions, sums, strict=True)
             ]
 
-        place: Place | None = None
-        totals: Sequence[Operand] = starts
-        if single:
-            place, totals = chunk(0, starts, self.columns)
+        totals: Sequence[Operand] = [self._start(node) for node in reductions]
+        whole = self.extent // self.step * self.step
+        if self.kept is not None:
+            for j in range(0, whole, self.step):
+                totals = chunk(j, totals, self.lanes)
         else:
-            totals = self.b.loop(0, whole, self.lanes, lambda v, *sums: chunk(v, sums, self.lanes)[1], starts)
-            if whole < self.columns:
-                totals = chunk(whole, totals, self.columns - whole)[1]
+            totals = self.b.loop(0, whole, self.step, lambda j, *sums: chunk(j, sums, self.lanes), totals)
+        if whole < self.extent:
+            totals = chunk(whole, totals, self.extent - whole)
         for node, total in zip(reductions, totals, strict=True):
             reduce = self.b.reduce_max if node.op.name == "row_max" else self.b.reduce_add
-            self.evaluator.row_values[node] = reduce(total)
-        return place
+            self.evaluator.row_values[node] = total if self.transposed else reduce(total)
 
     def _start(self, node: Node) -> Constant:
         type = Type(element_of(node.dtype), self.lanes)
@@ -148,14 +170,25 @@ class _Rows:
     def _gather(self, node: Node, total: Operand, value: Operand, valid: int) -> Operand:
         maximum = node.op.name == "row_max"
         if valid < self.lanes:
-            mask = self.b.compare(
-                "lt", self.b.iota(self.lanes, "i32"), self.b.constant(valid, Type("i32", self.lanes))
-            )
-            value = self.b.select(mask, value, self._start(node))
+            value = self.b.select(_first_lanes(self.b, valid, self.lanes), value, self._start(node))
         if isinstance(total, Constant):
             return value
         # NOTE a NaN in an earlier vector of a long line is lost here; the line's exponentials carry it on.
         return self.b.maximum(total, value) if maximum else self.b.add(total, value)
+
+
+def _lies_transposed(values: Values, layout: Layout, kernel: Kernel) -> bool:
+    """Whether what a kernel reads and writes lies column by column."""
+    return any(
+        values.storage(node) == "matrix" and layout.storages[node].transposed
+        for node in (*kernel.writes, *kernel.reads)
+        if lines_of(node) == kernel.space
+    )
+
+
+def _first_lanes(b: Builder, valid: int, lanes: int) -> Operand:
+    """The mask of the first lanes."""
+    return b.compare("lt", b.iota(lanes, "i32"), b.constant(valid, Type("i32", lanes)))
 
 
 def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
@@ -163,29 +196,70 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     evaluator = Evaluator(b, values, layout, kernel)
     anchor = kernel.anchor
     assert anchor is not None  # a columns kernel has one
-    x = anchor.inputs[0]
     rows, columns = kernel.space
-    element = element_of(anchor.dtype)
-    lanes = cpu.lanes(element)
-    chains = min(_COLUMN_CHAINS, rows)
-    zero = b.zero(Type(element, lanes))
+    vector = Type(element_of(anchor.dtype), cpu.lanes(element_of(anchor.dtype)))
 
-    def add(total: Operand, i: Position, j: Position) -> Operand:
-        value = evaluator.value(x, Place(i, j, lanes))
-        return value if total == zero else b.add(total, value)
-
-    def column(j: Position) -> None:
-        def several(i: Position, *sums: Operand) -> list[Operand]:
-            return [add(total, i + chain, j) for chain, total in enumerate(sums)]
-
-        whole = rows // chains * chains
-        sums = list(b.short_loop(0, whole, chains, several, [zero] * chains))
-        while len(sums) > 1:
-            pairs = zip(sums[::2], sums[1::2], strict=False)
-            sums = [*(b.add(a, c) for a, c in pairs), *sums[len(sums) // 2 * 2 :]]
-        (total,) = b.short_loop(whole, rows, 1, lambda i, total: [add(total, i, j)], sums)
-        place = Place(0, j, lanes)
+    def finish(j: Position, total: Operand) -> None:
+        place = Place(0, j, vector.lanes)
         place.known[anchor] = total
         evaluator.store_all(kernel.writes, place)
 
-    b.loop(0, columns, lanes, column)
+    def value(i: Position, j: Position, way: str) -> Operand:
+        return evaluator.value(anchor.inputs[0], Place(i, j, vector.lanes, way))
+
+    if _lies_transposed(values, layout, kernel):
+        along(
+            b,
+            columns,
+            vector.lanes,
+            lambda j, count: finish(j, _turned_sums(b, value, rows, j, count, vector)),
+        )
+    else:
+        b.loop(0, columns, vector.lanes, lambda j: finish(j, _sum_of_rows(b, value, rows, j, vector)))
+
+
+_Value = Callable[[Position, Position, str], Operand]
+
+
+def _sum_of_rows(b: Builder, value: _Value, rows: int, j: Position, vector: Type) -> Operand:
+    """The sum of all rows, for the columns from j on."""
+    chains, zero = min(_COLUMN_CHAINS, rows), b.zero(vector)
+
+    def add(total: Operand, i: Position) -> Operand:
+        return value(i, j, "j") if total == zero else b.add(total, value(i, j, "j"))
+
+    def several(i: Position, *sums: Operand) -> list[Operand]:
+        return [add(total, i + chain) for chain, total in enumerate(sums)]
+
+    whole = rows // chains * chains
+    sums = _tree(b, list(b.short_loop(0, whole, chains, several, [zero] * chains)))
+    (total,) = b.short_loop(whole, rows, 1, lambda i, total: [add(total, i)], [sums])
+    return total
+
+
+def _turned_sums(b: Builder, value: _Value, rows: int, j: Position, count: int, vector: Type) -> Operand:
+    """The same where columns are lines: the vectors of `count` sums, turned and added up."""
+    lanes, zero = vector.lanes, b.zero(vector)
+
+    def add(i: Position, sums: Sequence[Operand], valid: int) -> list[Operand]:
+        new: list[Operand] = []
+        for column, total in enumerate(sums):
+            element = value(i, j + column, "i")
+            if valid < lanes:
+                element = b.select(_first_lanes(b, valid, lanes), element, zero)
+            new.append(element if total == zero else b.add(total, element))
+        return new
+
+    whole = rows // lanes * lanes
+    sums = list(b.short_loop(0, whole, lanes, lambda i, *sums: add(i, sums, lanes), [zero] * count, trips=2))
+    if whole < rows:
+        sums = add(whole, sums, rows - whole)
+    return _tree(b, b.transpose_block([*sums, *[zero] * (lanes - count)]))
+
+
+def _tree(b: Builder, terms: Sequence[Operand]) -> Operand:
+    """The sum of terms, in pairs, pairs of pairs, ..."""
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        terms = [*(b.add(x, y) for x, y in pairs), *terms[len(terms) // 2 * 2 :]]
+    return terms[0]

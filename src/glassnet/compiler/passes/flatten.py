@@ -134,7 +134,9 @@ def _contract(node: Node) -> Node | None:
     sizes = [size_of(tuple(extents[label] for label in group)) for group in (batch, rows, columns, inner)]
     n, u, v, k = sizes
     # an axis of extent 1 that is left out lies in front: a line of one element would be all padding
-    upright = bool(inner) and (_runs(x_labels, batch, rows, inner) or not _runs(x_labels, batch, inner, rows))
+    # where both ways have to be laid anew, the one that keeps the lines is a copy of whole lines
+    across = _runs(x_labels, batch, inner, rows) or x_labels[-1] in rows
+    upright = bool(inner) and (_runs(x_labels, batch, rows, inner) or not across)
     left = _arranged(x, x_labels, [*batch, *(rows + inner if upright else inner + rows)], node)
     flipped = not batch and _runs(y_labels, columns, inner)
     right = _arranged(y, y_labels, [*batch, *(columns + inner if flipped else inner + columns)], node)

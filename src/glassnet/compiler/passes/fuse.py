@@ -59,6 +59,7 @@ def fuse(graph: Graph, values: Values, overwrites: Mapping[Node, Node]) -> tuple
     builder = _Fusion(graph, values, overwrites)
     for node in graph.nodes:
         builder.place(node)
+    builder.merge()
     return builder.finish(), builder.conflicts
 
 
@@ -227,6 +228,51 @@ class _Fusion:
         for other in self.kernels:
             if other is kernel or kernel in self.before[other]:
                 self.before[other] |= earlier
+
+    # -- maps that follow one another
+
+    def merge(self) -> None:
+        """Takes each map into the first later map that reads it in the same places, if it may wait."""
+        maps = [kernel for kernel in self.kernels if kernel.kind == "rows" and not kernel.per_row]
+        for kernel in maps:
+            made = set(kernel.nodes)
+            for reader in maps:
+                if reader is not kernel and self._continues(kernel, reader, made):
+                    self._merge(kernel, reader)
+                    break
+
+    def _continues(self, kernel: Kernel, reader: Kernel, made: set[Node]) -> bool:
+        """True where `reader` reads what `kernel` made in the same place, and nobody has to run between."""
+        if kernel.space != reader.space or kernel not in self.before.get(reader, ()):
+            return False
+        if any(kernel in self.before[between] for between in self.before[reader]):
+            return False
+        reads = any(x in made for node in reader.nodes for x in self.leaves(node))
+        across = any(self._reads_across(node, kernel) for node in reader.nodes)
+        return reads and not across and not self._hold_up(kernel, reader)
+
+    def _hold_up(self, *pair: Kernel) -> bool:
+        """True where one of the two makes what another kernel has to read before the other overwrites."""
+        overwritten = {
+            self.overwrites[node] for kernel in pair for node in kernel.nodes if node in self.overwrites
+        }
+        return any(
+            self.values.root(x) in overwritten
+            for kernel in self.kernels
+            if kernel not in pair and self.before[kernel].intersection(pair)
+            for node in kernel.nodes
+            for x in self.leaves(node)
+        )
+
+    def _merge(self, kernel: Kernel, reader: Kernel) -> None:
+        self.kernels.remove(kernel)
+        reader.nodes = [*kernel.nodes, *reader.nodes]
+        self.home.update(dict.fromkeys(kernel.nodes, reader))
+        self.before[reader] |= self.before.pop(kernel)
+        self.before[reader].discard(kernel)
+        for other in self.kernels:
+            if kernel in self.before[other]:
+                self.before[other] = self.before[other] - {kernel} | {reader} | self.before[reader]
 
     # -- the result
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from glassnet.compiler.loop_ir import Buffer, Builder, Index, IndexLike
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
-from glassnet.compiler.passes.image_ops import IMAGES, matrices_across
+from glassnet.compiler.passes.image_ops import IMAGES
+from glassnet.compiler.passes.orientation import Orientation, Product
 from glassnet.compiler.passes.slices import parts_of
-from glassnet.compiler.passes.values import Values, is_elementwise, lines_of
+from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 from glassnet.core.shape import size_of
-from glassnet.ops.matrix import split_spec
 
 
 @dataclass
@@ -59,22 +59,6 @@ class Storage:
 
 
 @dataclass
-class Product:
-    """A contraction as loops see it: out[u, v] = sum_k a[u, k] b[k, v], v along the lines of out and b.
-
-    A stack of `batch` products has the lines of its matrices one behind the other.
-    """
-
-    a: Node
-    b: Node
-    a_by_rows: bool  # a's labels are (u, k)
-    b_by_rows: bool  # b's labels are (k, v)
-    extents: tuple[int, int, int]  # u, v, k
-    transposed: bool  # (u, v) is (column, row) of the result
-    batch: int = 1
-
-
-@dataclass
 class Layout:
     """The storages of all values, the copies to be made, and the products with their operands."""
 
@@ -82,6 +66,17 @@ class Layout:
     copies: dict[Node, Storage] = field(default_factory=dict[Node, Storage])
     products: dict[Kernel, Product] = field(default_factory=dict[Kernel, Product])
     kernels: list[Kernel] = field(default_factory=list[Kernel])
+    others: dict[Node, list[Storage]] = field(default_factory=dict[Node, list[Storage]])
+    written: dict[Node, set[int]] = field(default_factory=dict[Node, set[int]])  # operands that are in place
+
+    def places(self, node: Node) -> list[Storage]:
+        """All places where a value is written: its storage, and those in wholes that it is a piece of."""
+        return [self.storages[node], *self.others.get(node, ())]
+
+    @property
+    def within_others(self) -> set[Node]:
+        """The values that are written into others."""
+        return {*self.others, *(node for node, storage in self.storages.items() if storage.within)}
 
 
 def plan_layout(
@@ -92,16 +87,18 @@ def plan_layout(
     fixed: Iterable[Node],
     same_memory: Mapping[Node, Node],
     given: Mapping[Node, Storage] | None = None,
+    *,
+    free: bool = True,
 ) -> Layout:
     """Storages for everything that `kernels` read and write, inputs and outputs included.
 
     `fixed` lie row by row; `same_memory` maps outputs to the inputs that they overwrite; what is `given` a
-    storage keeps it.
+    storage keeps it. Matrices are turned to save time where they are `free` to be.
     """
     given = given or {}
-    classes = _Classes(kernels, values, [*fixed, *given], same_memory)
-    layout = Layout(storages=dict(given))
-    flipped = classes.decide(kernels, layout)
+    ways = Orientation(kernels, values, lanes, [*fixed, *given], same_memory, free=free)
+    layout = Layout(storages=dict(given), products=ways.products)
+    flipped = ways.flipped
     padded_rows = {*flipped}
     stored = dict.fromkeys(
         (
@@ -117,7 +114,7 @@ def plan_layout(
             continue
         name = f"{node.op.name}_{builder.unique()}"
         layout.storages[node] = storage_for(
-            node, values, builder, lanes, name, classes.is_transposed(node), node in padded_rows
+            node, values, builder, lanes, name, ways.is_transposed(node), node in padded_rows
         )
     for output, source in same_memory.items():
         layout.storages[output] = layout.storages[source]
@@ -126,7 +123,7 @@ def plan_layout(
     for node in flipped:
         name = f"flipped_{builder.unique()}"
         layout.copies[node] = storage_for(
-            node, values, builder, lanes, name, not classes.is_transposed(node), True
+            node, values, builder, lanes, name, not ways.is_transposed(node), True
         )
     layout.kernels = _with_copies(kernels, layout)
     return layout
@@ -177,126 +174,15 @@ def _round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-class _Classes:
-    """Matrices that must lie the same way, and which way that is."""
-
-    def __init__(
-        self,
-        kernels: Sequence[Kernel],
-        values: Values,
-        fixed: Iterable[Node],
-        same_memory: Mapping[Node, Node],
-    ) -> None:
-        self.values = values
-        self.parent: dict[Node, Node] = {}
-        self.decided: dict[Node, bool] = {}  # representative: transposed
-        for output, source in same_memory.items():
-            self.unite(output, source)
-        for node in values.graph.nodes:
-            self._unite_elementwise(node)
-        for kernel in kernels:
-            if kernel.kind == "images" and kernel.anchor:
-                for node in matrices_across(kernel.anchor, kernel.nodes):
-                    self._settle(node, transposed=True)
-        for kernel in kernels:
-            if kernel.per_row or kernel.kind in ("columns", "block", "images"):
-                for node in (*kernel.nodes, *kernel.reads):
-                    self._settle(node, transposed=False)
-        for node in (*values.graph.inputs, *values.graph.nodes):
-            if len(node.shape) > 2:
-                self._settle(node, transposed=False)
-        for node in values.graph.nodes:
-            if values.is_part(node):
-                for part in (node, values.root(node)):
-                    self._settle(part, transposed=False)
-        for node in fixed:
-            self._settle(node, transposed=False)
-
-    def _unite_elementwise(self, node: Node) -> None:
-        if node.op.name == "one_hot":
-            self._settle(node, transposed=False)
-        if not is_elementwise(node):
-            return
-        for x in node.inputs:
-            base = self.values.base(x)
-            if self.values.storage(base) == "matrix" and lines_of(base) == lines_of(node):
-                self.unite(node, base)
-
-    def find(self, node: Node) -> Node:
-        """The representative of the node's class."""
-        while self.parent.get(node, node) is not node:
-            node = self.parent[node]
-        return node
-
-    def unite(self, a: Node, b: Node) -> None:
-        """Puts two nodes into one class."""
-        a, b = self.find(a), self.find(b)
-        if a is not b:
-            self.parent[a] = b
-            if a in self.decided:
-                self.decided.setdefault(b, self.decided[a])
-        self.parent.setdefault(b, b)
-
-    def _settle(self, node: Node, *, transposed: bool) -> None:
-        node = self.values.base(node)
-        if self.values.storage(node) == "matrix":
-            self.decided.setdefault(self.find(node), transposed)
-
-    def is_transposed(self, node: Node) -> bool:
-        """True where the node's class lies column by column."""
-        return self.decided.get(self.find(node), False)
-
-    def decide(self, kernels: Sequence[Kernel], layout: Layout) -> list[Node]:
-        """Settles every class and fills in the products; the nodes that need a transposed copy."""
-        with_inputs = {self.find(node) for node in self.values.graph.inputs}
-        contractions = [kernel for kernel in kernels if kernel.kind == "contraction"]
-        # First the products whose results are made here: they lie row by row, and their operands follow.
-        for own in (False, True):
-            for kernel in contractions:
-                assert kernel.anchor is not None  # contractions have one
-                if (self.find(kernel.anchor) in with_inputs) is own:
-                    self._settle(kernel.anchor, transposed=False)
-                    product = self._product(kernel)
-                    self._settle(product.b, transposed=not product.b_by_rows)
-        flipped: dict[Node, None] = {}
-        for kernel in contractions:
-            layout.products[kernel] = product = self._product(kernel)
-            if self.is_transposed(product.b) is product.b_by_rows:
-                flipped[product.b] = None
-        return list(flipped)
-
-    def _product(self, kernel: Kernel) -> Product:
-        node = kernel.anchor
-        assert node is not None  # contractions have one
-        x, y = node.inputs
-        x_labels, y_labels, out = split_spec(node.attributes["spec"])
-        turned = self.is_transposed(node)
-        *stack, u, v = (*out[:-2], out[-1], out[-2]) if turned else out
-        k = next(label for label in x_labels if label in y_labels and label not in out)
-        if v in x_labels:
-            x, y, x_labels, y_labels = y, x, y_labels, x_labels
-        sizes = dict(zip(x_labels + y_labels, (*x.shape, *y.shape), strict=True))
-        batch = sizes[stack[0]] if stack else 1
-        return Product(
-            self.values.base(x),
-            self.values.base(y),
-            x_labels[-2] == u,
-            y_labels[-2] == k,
-            (sizes[u], sizes[v], sizes[k]),
-            turned,
-            batch,
-        )
-
-
 def _with_copies(kernels: Sequence[Kernel], layout: Layout) -> list[Kernel]:
     """The kernels with each transposed copy made right before its first reader."""
     result: list[Kernel] = []
     made: set[Node] = set()
     for kernel in kernels:
         product = layout.products.get(kernel)
-        if product and product.b in layout.copies and product.b not in made:
-            made.add(product.b)
-            rows, columns = layout.storages[product.b].shape
-            result.append(Kernel("copy", (rows, columns), product.b, [], set(), (product.b,), ()))
+        for b in [each.b for each in product.summands] if product else []:
+            if b in layout.copies and b not in made:
+                made.add(b)
+                result.append(Kernel("copy", layout.storages[b].shape, b, [], set(), (b,), ()))
         result.append(kernel)
     return result

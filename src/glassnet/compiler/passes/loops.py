@@ -213,8 +213,8 @@ def _tidy(loop: Loop, asked: _Asked) -> None:
     outputs = [loop.outputs[part - count] for part in sorted(wanted) if part >= count]
     kept = _needed_carries(loop, {part for part in wanted if part < count}, [*outputs, *needed])
     tables_from = {part: len(kept) + k for k, part in enumerate(p for p in sorted(wanted) if p >= count)}
-    own = list(dict.fromkeys(needed))
-    leaves_from = {x: len(kept) + len(outputs) + k for k, x in enumerate(own)}
+    own = [x for x in dict.fromkeys(needed) if x not in outputs]
+    leaves_from = {x: len(kept) + k for k, x in enumerate((*outputs, *own))}
     loop.carries = [loop.carries[part] for part in kept]
     loop.outputs = [*outputs, *own]
     used = set(ancestors([*(out for _, _, out in loop.carries), *loop.outputs]))

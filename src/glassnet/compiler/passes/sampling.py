@@ -20,11 +20,11 @@ _STEP = 2.0**-32  # between neighbouring numbers of 32 random bits
 
 def _words(node: Node, shape: Shape) -> Node:
     """Random words of this shape for every step of the key."""
-    key, step = {name: node.attributes[name] for name in ("seed", "stream")}, node.inputs[0]
+    (step, seed), stream = node.inputs, node.attributes["stream"]
     # words come in blocks of four: lines of other lengths are cut from one long line
     in_lines = len(shape) == 1 or (len(shape) > 1 and shape[-1] % 4 == 0)
     drawn = shape if in_lines else (size_of(shape),)
-    words = make("random_bits", step, **key, shape=drawn, dtype=_WORD, like=node)
+    words = make("random_bits", step, seed, stream=stream, shape=drawn, dtype=_WORD, like=node)
     return words if in_lines else make("reshape", words, shape=(*step.shape, *shape), like=node)
 
 

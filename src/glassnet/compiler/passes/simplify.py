@@ -198,6 +198,12 @@ def _sum(node: Node) -> Node | None:
         if source.shape == (*x.shape, 1):  # the sum of a packed column is the sum over its rows
             total = make("sum", source, axes=(0,), keepdims=False, like=node)
             return make("reshape", total, shape=node.shape, like=node)
+    if x.op.name == "transpose" and not node.attributes["keepdims"]:  # sum(x^T) -> sum(x), over other axes
+        order = x.attributes["axes"]
+        kept = [old for new, old in enumerate(order) if new not in axes]
+        if kept == sorted(kept):
+            own = tuple(sorted(order[axis] for axis in axes))
+            return make("sum", x.inputs[0], axes=own, keepdims=False, like=node)
     return _nothing_reduced(node)
 
 

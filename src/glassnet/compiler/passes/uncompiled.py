@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from glassnet.compiler.passes.vocabulary import LOOP
+from glassnet.compiler.passes.vocabulary import LOOP, VOCABULARY
 from glassnet.core.graph import Graph
+from glassnet.core.registry import OPS
 from glassnet.errors import UncompilableError
 
 _FACTORISATIONS = ("cholesky", "det", "eigh", "inv", "pinv", "qr", "slogdet", "solve", "svd")
@@ -22,3 +23,17 @@ def refuse_uncompiled(graph: Graph) -> None:
             raise UncompilableError(f"{node.op.name} is not compiled: {UNCOMPILED[node.op.name]}.")
         if node.op is LOOP:
             refuse_uncompiled(node.attributes["body"])
+
+
+def refuse_foreign(graph: Graph) -> None:
+    """UncompilableError for the first op of the user's own.
+
+    NOTE kernels and the cache know ops by their names, and a user may have called an op `tanh`.
+    """
+    for node in graph.nodes:
+        name = node.op.name
+        if node.op is not OPS.get(name) and node.op is not VOCABULARY.get(name):
+            raise UncompilableError(f"the op {name} is not one of glassnet's, and is not compiled.")
+        for attribute in node.attributes.values():
+            if isinstance(attribute, Graph):
+                refuse_foreign(attribute)

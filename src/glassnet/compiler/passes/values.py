@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.image_ops import TO_IMAGES, is_image_result
 from glassnet.compiler.passes.slices import parts_of
-from glassnet.compiler.passes.vocabulary import LOOP
+from glassnet.compiler.passes.vocabulary import LOOP, PRODUCTS
 from glassnet.core.graph import Graph, Node
 from glassnet.core.shape import size_of
 from glassnet.errors import UncompilableError
@@ -32,8 +32,8 @@ def is_elementwise(node: Node) -> bool:
 
 
 def is_contraction(node: Node) -> bool:
-    """True for products of matrices, and of stacks of them."""
-    return node.op.name == "contract"
+    """True for products of matrices, of stacks of them, and for sums of products."""
+    return node.op.name == "contract" or node.op is PRODUCTS
 
 
 def reads_matrices(node: Node) -> bool:

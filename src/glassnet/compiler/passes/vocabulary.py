@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from glassnet.core.dtype import DType
 from glassnet.core.graph import Graph, Node
 from glassnet.core.op import Constant, Formula, Op
+from glassnet.core.registry import OPS
 from glassnet.core.shape import Shape
 
 VOCABULARY: dict[str, Op] = {}
@@ -79,6 +82,19 @@ def _shuffled_value(xp: Any, words: Any) -> Any:
 
 # The numbers 0 .. n-1 along the last axis, where position i has traded places with floor(u_i (i + 1)).
 SHUFFLED = compiler_op("shuffled", _shuffled_value, lambda words: (words.shape, np.dtype(np.int64)))
+
+
+def _products_value(xp: Any, *operands: Any, specs: tuple[str, ...]) -> Any:
+    pairs = zip(operands[::2], operands[1::2], strict=True)
+    return reduce(
+        add, (OPS["contract"].value(xp, *pair, spec=spec) for pair, spec in zip(pairs, specs, strict=True))
+    )
+
+
+# The sum of several products: contract(x, y) of each pair of operands.
+PRODUCTS = compiler_op(
+    "products", _products_value, lambda x, y, *_, specs: OPS["contract"].infer(x, y, spec=specs[0])
+)
 
 
 # -- loops

@@ -53,10 +53,7 @@ def balanced_accuracy(predicted: Any, actual: Any, weights: Any = None) -> float
 
     Source: Brodersen et al., ICPR (2010).
     """
-    matrix, _ = _confusion("balanced_accuracy", predicted, actual, weights)
-    of_class = matrix.sum(axis=1)
-    occurs = of_class > 0
-    return float(np.mean(np.diagonal(matrix)[occurs] / of_class[occurs]))
+    return balanced_accuracy_of(_confusion("balanced_accuracy", predicted, actual, weights)[0])
 
 
 def precision(
@@ -76,7 +73,7 @@ def precision(
 
     Source: van Rijsbergen, Information Retrieval (1979), chapter 7.
     """
-    return _averaged("precision", predicted, actual, weights, average, positive)
+    return averaged_of("precision", *_confusion("precision", predicted, actual, weights), average, positive)
 
 
 def recall(
@@ -91,7 +88,7 @@ def recall(
 
     Source: van Rijsbergen, Information Retrieval (1979), chapter 7.
     """
-    return _averaged("recall", predicted, actual, weights, average, positive)
+    return averaged_of("recall", *_confusion("recall", predicted, actual, weights), average, positive)
 
 
 def f1(
@@ -106,7 +103,41 @@ def f1(
 
     Source: van Rijsbergen, Information Retrieval (1979), chapter 7.
     """
-    return _averaged("f1", predicted, actual, weights, average, positive)
+    return averaged_of("f1", *_confusion("f1", predicted, actual, weights), average, positive)
+
+
+def balanced_accuracy_of(matrix: NDArray) -> float:
+    """`balanced_accuracy` by the confusion matrix (classes, classes).
+
+    >>> balanced_accuracy_of(np.array([[1.0, 0.0], [1.0, 1.0]]))
+    0.75
+    """
+    of_class = matrix.sum(axis=1)
+    occurs = of_class > 0
+    return float(np.mean(np.diagonal(matrix)[occurs] / of_class[occurs]))
+
+
+def averaged_of(
+    name: str, matrix: NDArray, classes: NDArray, average: str = "binary", positive: Any = None
+) -> float:
+    """`precision`, `recall` or `f1` (the name) by the confusion matrix of the classes that occur, ascending.
+
+    >>> averaged_of("recall", np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([0, 1]))
+    0.5
+    """
+    if average not in AVERAGES:
+        raise ConfigurationError(f"{name} got average={average!r}; it takes one of {', '.join(AVERAGES)}.")
+    right, taken, true = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)  # (classes,) each
+    if average == "binary":
+        chosen = _positive(name, classes, positive)
+        right, taken, true = right[chosen], taken[chosen], true[chosen]
+    elif average == "micro":
+        right, taken, true = (part.sum(keepdims=True) for part in (right, taken, true))
+    below = {"precision": taken, "recall": true, "f1": (taken + true) / 2}[name]
+    figures = np.where(below > 0, right / np.where(below > 0, below, 1.0), 0.0)
+    if average == "weighted":
+        return float(np.average(figures, weights=true))
+    return float(figures.mean()) if len(figures) else 0.0
 
 
 def _paired_labels(name: str, predicted: Any, actual: Any) -> tuple[NDArray, NDArray]:
@@ -141,23 +172,6 @@ def _confusion(
     matrix = np.zeros((len(found), len(found)))
     np.add.at(matrix, (place[: actual.size], place[actual.size :]), weight)
     return matrix, found
-
-
-def _averaged(name: str, predicted: Any, actual: Any, weights: Any, average: str, positive: Any) -> float:
-    if average not in AVERAGES:
-        raise ConfigurationError(f"{name} got average={average!r}; it takes one of {', '.join(AVERAGES)}.")
-    matrix, classes = _confusion(name, predicted, actual, weights)
-    right, taken, true = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)  # (classes,) each
-    if average == "binary":
-        chosen = _positive(name, classes, positive)
-        right, taken, true = right[chosen], taken[chosen], true[chosen]
-    elif average == "micro":
-        right, taken, true = (part.sum(keepdims=True) for part in (right, taken, true))
-    below = {"precision": taken, "recall": true, "f1": (taken + true) / 2}[name]
-    figures = np.where(below > 0, right / np.where(below > 0, below, 1.0), 0.0)
-    if average == "weighted":
-        return float(np.average(figures, weights=true))
-    return float(figures.mean()) if len(figures) else 0.0
 
 
 def _positive(name: str, classes: NDArray, positive: Any) -> NDArray:

@@ -28,11 +28,19 @@ def r2(predicted: Any, actual: Any, weights: Any = None) -> float:
     """
     predicted, actual, weights = _prepared("r2", predicted, actual, weights)
     residual = weighted_mean((predicted - actual) ** 2, weights)  # (outputs,)
+    return float(np.mean(explained(residual, *variation(actual, weights))))
+
+
+def variation(actual: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+    """The variance of each output's targets (rows, ...), and which of them are constant."""
     total = weighted_mean((actual - weighted_mean(actual, weights)) ** 2, weights)
     # NOTE the mean of equal numbers can miss them by rounding: their `total` is then tiny, not 0.
-    constant = (actual == actual[0]).all(axis=0) | (total == 0)
-    explained = 1 - residual / np.where(constant, 1.0, total)
-    return float(np.mean(np.where(constant, residual == 0, explained)))
+    return total, (actual == actual[0]).all(axis=0) | (total == 0)
+
+
+def explained(residual: NDArray, total: NDArray, constant: NDArray) -> NDArray:
+    """The share of each output's variance that is explained; what `r2` says of constant targets."""
+    return np.where(constant, residual == 0, 1 - residual / np.where(constant, 1.0, total))
 
 
 def mean_absolute_error(predicted: Any, actual: Any, weights: Any = None) -> float:

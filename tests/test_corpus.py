@@ -10,15 +10,14 @@ from rich.console import Console
 
 import glassnet as gn
 
-BENCHMARKS = str(Path(__file__).resolve().parents[1] / "benchmarks")
-sys.path.insert(0, BENCHMARKS)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import corpus.data as made
 import diagnosis
 from corpus import BROKEN, HEALTHY, Broken, Healthy
 from corpus.case import Recipe
 from corpus.faults import FAULTS
 
-sys.path.remove(BENCHMARKS)
+sys.path.pop(0)
 
 NAMED = {case.name: case for case in BROKEN}
 CASES = [*BROKEN, *HEALTHY]

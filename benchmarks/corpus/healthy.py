@@ -9,7 +9,6 @@ from glassnet import nn
 
 BINARY, SQUARED = "binary_cross_entropy", "mean_squared_error"
 
-
 # The broken ones change these.
 relu_on_digits = Recipe(
     (gn.Dense(48, activation="relu"), gn.Dense(24, activation="relu"), gn.Dense(10)),
@@ -23,7 +22,7 @@ relu_on_spirals = Recipe(
 tanh_on_friedman = Recipe(
     (gn.Dense(32, activation="tanh"), gn.Dense(16, activation="tanh"), gn.Dense(1)),
     data.friedman,
-    loss="mean_squared_error",
+    loss=SQUARED,
     optimizer=gn.SGD(0.1),
     epochs=100,
 )

@@ -115,7 +115,7 @@ class Diagram:
         if not self.routes:
             return [f"{what}: each of the {count} paths has a factor 0"]
         kind = " of products of Jacobians" if is_norm and count > 1 else ""
-        lines = [f"{what}, the only path" if count == 1 else f"{what}, the sum{kind} over {count} paths"]
+        lines = [f"{what}, along one path" if count == 1 else f"{what}, the sum{kind} over {count} paths"]
         for route in self.routes:
             by = " → ".join(route.variables)
             factors = "" if not route.factors else " · ".join(map(number, route.factors)) + " = "

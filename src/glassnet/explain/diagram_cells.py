@@ -186,7 +186,7 @@ def block_jacobians(influences: Influences, cells: Mapping[Value, Sequence[Cell]
     """The Jacobian of each cell by each that acts on it directly; None where it is too large to be measured.
 
     A 0 is left out where it says no more than that these two are not connected: it stays where a cell acts on
-    nothing in the other's value (its weights are 0, say), or nothing acts on it (a dead unit).
+    nothing in the other's value (its weights are 0, say), and where nothing acts on a cell (a dead unit).
     """
     blocks: Blocks = {}
     for value, row in cells.items():
@@ -203,13 +203,11 @@ def block_jacobians(influences: Influences, cells: Mapping[Value, Sequence[Cell]
                     blocks[cell, target] = None if rows is None else rows[source][:, cell.elements]
     acting = {pair for pair, block in blocks.items() if acts(block)}
     givers = {(source, target.value) for source, target in acting}
-    takers = {(source.value, target) for source, target in acting}
+    takers = {target for _, target in acting}
     return {
         (source, target): block
         for (source, target), block in blocks.items()
-        if (source, target) in acting
-        or (source, target.value) not in givers
-        or (source.value.size > 1 and (source.value, target) not in takers)
+        if (source, target) in acting or (source, target.value) not in givers or target not in takers
     }
 
 

@@ -11,12 +11,13 @@ from glassnet.core.dtype import FLOAT64
 from glassnet.core.graph import ancestors
 from glassnet.core.trace import as_array, tracing, variable
 from glassnet.core.tree import flatten, unflatten
-from glassnet.errors import DifferentiationError
+from glassnet.errors import DifferentiationError, DTypeError
 from glassnet.explain.diagram import Diagram, draw
 from glassnet.explain.diagram_cells import Value
 from glassnet.explain.diagram_network import UNITS, diagram_of_network
 from glassnet.explain.naming import assigned_names
 from glassnet.train.naming import named
+from glassnet.train.options import require_whole
 from glassnet.train.state import NetworkState
 from glassnet.transforms.tracing import argument_names
 
@@ -39,8 +40,8 @@ def diagram(
     contains the last activation) and the loss, four units of each layer unless `units` says otherwise.
     `highlight` may name a parameter there, such as "dense_1.weight[0, 1]".
 
-    Raises DifferentiationError where f returns more than one array, or many numbers; ConfigurationError for a
-    `highlight` that is not there.
+    Raises DifferentiationError where f returns more than one array, or thousands of numbers; DTypeError for
+    an argument that is no number; ConfigurationError for a `highlight` that is not there.
 
     >>> def f(x):
     ...     a = x * x
@@ -63,6 +64,8 @@ def diagram(
 
     Source: Bauer, Computational graphs and rounding error, SIAM Journal on Numerical Analysis 11 (1974).
     """
+    if units is not None:
+        require_whole("diagram", "units", units, 0)
     if isinstance(f, NetworkState):
         return diagram_of_network(f, *args, highlight=highlight, units=UNITS if units is None else units)
     names = argument_names(f, len(args))
@@ -83,15 +86,19 @@ def diagram(
                 "one of its parts."
             )
         node = as_array(out).node
-        between = [x for x in ancestors([node], stop=inputs) if x not in inputs]
-        values = inputs | assigned_names(between, set(inputs.values()))
-        values.setdefault(node, title)
-        made = [Value(name, x, units) for x, name in values.items()]
-        return draw(sorted(made, key=lambda value: value.node.serial), highlight)
+        used = ancestors([node], stop=inputs)
+        names_of = inputs | assigned_names((x for x in used if x not in inputs), set(inputs.values()))
+        names_of.setdefault(node, title)
+        return draw([Value(names_of[x], x, units) for x in used if x in names_of], highlight)
 
 
 def _traced(leaf: Any) -> Any:
     """A variable for a number or a floating array; an array of whole numbers or booleans as it is."""
-    if isinstance(leaf, np.ndarray) and leaf.dtype.kind != "f":
-        return as_array(leaf)
-    return variable(np.asarray(leaf, FLOAT64))
+    array = np.asarray(leaf)
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"diagram takes numbers and arrays of them, and got {type(leaf).__name__} of dtype "
+            f"{array.dtype}; let the function hold it instead."
+        )
+    is_number = array.dtype.kind == "f" or type(leaf) is int
+    return variable(array.astype(FLOAT64)) if is_number else as_array(array)

@@ -15,7 +15,7 @@ from itertools import pairwise
 Link = tuple[str, str]  # from, to
 Size = tuple[float, float]  # width, height
 
-_ORDERINGS, _POSITIONINGS = 12, 24  # rounds, of which later ones change next to nothing
+_ORDERINGS, _POSITIONINGS = 12, 60  # rounds, of which later ones change next to nothing
 _STRAIGHTENING = 4.0  # how much harder a long edge pulls at its own parts than at the boxes
 _NODE_GAP, _LABEL_GAP, _DUMMY_HEIGHT = 16.0, 5.0, 6.0
 _COLUMN_GAP, _STEEPEST = 30.0, 5.0  # height over width of the edges between two columns

@@ -49,7 +49,7 @@ def test_the_paths_of_a_variable_are_written_out_largest_first() -> None:
     assert drawn.total == 8
     assert drawn.others == (0, 0.0)
     assert all(np.prod(route.factors or ()) == route.contribution for route in drawn.routes)
-    assert "df/dx2 = 8, the sum over 4 paths" in drawn.text()
+    assert "∂f/∂x2 = 8, the sum over 4 paths" in drawn.text()
 
 
 def test_what_lies_on_the_paths_is_highlighted_and_nothing_else() -> None:

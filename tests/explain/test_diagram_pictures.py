@@ -162,7 +162,7 @@ def test_a_picture_has_words_for_those_who_do_not_see_it() -> None:
     assert root.attrib["aria-label"] == root.findtext(f"{SVG}title")
     assert root.findtext(f"{SVG}title") == "Influence diagram of f as a function of x, y"
     assert root.findtext(f"{SVG}desc") == drawn.text()
-    assert "df/dx = −3" in [element.text for element in root.iter(f"{SVG}title")]
+    assert "∂f/∂x = −3" in [element.text for element in root.iter(f"{SVG}title")]
 
 
 def test_larger_derivatives_have_thicker_edges() -> None:
@@ -173,7 +173,7 @@ def test_larger_derivatives_have_thicker_edges() -> None:
         path = group.find(f"{SVG}path")
         assert path is not None
         widths[group.findtext(f"{SVG}title")] = float(path.attrib["stroke-width"])
-    assert widths["df/dy = 4"] > widths["df/dx = 1"]
+    assert widths["∂f/∂y = 4"] > widths["∂f/∂x = 1"]
 
 
 def test_widths_are_those_of_helvetica() -> None:

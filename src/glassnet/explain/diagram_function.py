@@ -27,7 +27,7 @@ def diagram(
 ) -> Diagram:
     """The influence diagram of a function at a point: the variables with values, the edges with derivatives.
 
-    df/dx = sum over all paths from x to f of the product of the derivatives on the path's edges.
+    ∂f/∂x = sum over all paths from x to f of the product of the derivatives on the path's edges.
 
     The variables are f's arguments and the local variables of its body. Numbers and floating arrays, alone or
     in dicts and lists, are what is differentiated, in float64; arrays of whole numbers are constants. Numbers
@@ -49,16 +49,16 @@ def diagram(
     ...     return a * b
     >>> print(gn.diagram(f, 2.0, highlight="x"))
     variables
-        x = 2, df/dx = 36
-        a = 4, df/da = 6
-        b = 6, df/db = 4
+        x = 2, ∂f/∂x = 36
+        a = 4, ∂f/∂a = 6
+        b = 6, ∂f/∂b = 4
         f = 24
     edges
-        x → a: da/dx = 4
-        x → b: db/dx = 3
-        a → f: df/da = 6
-        b → f: df/db = 4
-    df/dx = 36, the sum over 2 paths
+        x → a: ∂a/∂x = 4
+        x → b: ∂b/∂x = 3
+        a → f: ∂f/∂a = 6
+        b → f: ∂f/∂b = 4
+    ∂f/∂x = 36, the sum over 2 paths
         x → a → f: 6 · 4 = 24
         x → b → f: 4 · 3 = 12
 

@@ -77,9 +77,7 @@ def norm_or_number(value: float | None, is_norm: bool, digits: int = 4) -> str:
 def slope(of: str, by: str) -> str:
     """How a derivative is written.
 
-    >>> slope("f", "w"), slope("loss", "dense_1.weight[0, 1]"), slope("loss", "x: 60 more")
-    ('df/dw', 'd loss / d dense_1.weight[0, 1]', 'd loss / d (x: 60 more)')
+    >>> slope("f", "w"), slope("loss", "x: 60 more")
+    ('∂f/∂w', '∂loss/∂(x: 60 more)')
     """
-    if of.isidentifier() and by.isidentifier():
-        return f"d{of}/d{by}"
-    return " / ".join(f"d ({name})" if ": " in name else f"d {name}" for name in (of, by))
+    return "/".join(f"∂({name})" if ": " in name else f"∂{name}" for name in (of, by))

@@ -33,7 +33,7 @@ _WIDTHS = {
     355: '"',
     389: "*",
     500: "Jckvxyzs",
-    556: "0123456789?_abdeghnopquL#$",
+    556: "0123456789?_abdeghnopquL#$∂",
     584: "+<=>~−×",
     611: "FTZ",
     667: "&ABEKPSVXY",
@@ -146,7 +146,7 @@ def _legend(
     variables: Sequence[Variable], edges: Mapping[Link, Edge], output: str
 ) -> list[tuple[str, float]]:
     """What the signs of this diagram mean, each with the sign of the arrow that it speaks of."""
-    samples = [("→ value", 0.0), (f"← d {output} / d (variable)", 0.0)]
+    samples = [("→ value", 0.0), (f"← ∂{output}/∂(variable)", 0.0)]
     if not all(edge.is_norm for edge in edges.values()):
         samples += [("positive", 1.0), ("negative", -1.0)]
     if any(part.is_norm for part in (*variables, *edges.values())):

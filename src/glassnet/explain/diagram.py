@@ -118,8 +118,10 @@ class Diagram:
         lines = [f"{what}, along one path" if count == 1 else f"{what}, the sum{kind} over {count} paths"]
         for route in self.routes:
             by = " → ".join(route.variables)
-            factors = "" if not route.factors else " · ".join(map(number, route.factors)) + " = "
-            lines.append(f" {by}: {factors}{norm_or_number(route.contribution, is_norm)}")
+            product = norm_or_number(route.contribution, is_norm)
+            if len(route.factors or ()) > 1:
+                product = f"{' · '.join(map(number, route.factors or ()))} = {product}"
+            lines.append(f" {by}: {product}")
         if others:
             lines.append(f" {others} more, together: {norm_or_number(rest, is_norm)}")
         return lines

@@ -69,9 +69,9 @@ def norm_or_number(value: float | None, is_norm: bool, digits: int = 4) -> str:
     """The same, between bars where it is a norm.
 
     >>> norm_or_number(2.5, is_norm=True)
-    '‖2.5‖'
+    '||2.5||'
     """
-    return f"‖{number(value, digits)}‖" if is_norm and value is not None else number(value, digits)
+    return f"||{number(value, digits)}||" if is_norm and value is not None else number(value, digits)
 
 
 def slope(of: str, by: str) -> str:

@@ -43,20 +43,20 @@ def follow(
 ) -> Following:
     """The paths from an element of a value (None: all of it) to the output, the largest product first.
 
-    A path through a folded cell is the sum of the paths through its elements, a product of Jacobians. A path
-    on which some derivative is 0 counts only where there is no other.
+    A path through a folded cell is the sum of the paths through its elements, a product of Jacobians. Where
+    there are more paths than are shown, those on which a derivative is 0 do not count.
     """
     start = next(
         cell for cell in cells[value] if element is None or (cell.is_single and cell.elements[0] == element)
     )
     total = influences.totals[value][:, start.elements]
-    edges = {pair for pair, block in blocks.items() if acts(block)}
+    edges = set(blocks)
     marked, count = _reachable(cells, edges, start)
-    if not count:  # then it is worth seeing where the zeros are, if that can be seen
-        edges = set(blocks)
+    if count > shown and total.any():
+        edges = {pair for pair, block in blocks.items() if acts(block)}
         marked, count = _reachable(cells, edges, start)
     ended: list[tuple[Route, NDArray]] = []
-    if total.any() or count <= shown:
+    if count <= shown or total.any():
         ended = [_route(trail, blocks) for trail in _trails(influences, cells, edges, marked, start)]
     ranked = sorted(ended, key=lambda pair: -np.linalg.norm(pair[1]))[:shown]
     rest = total - sum((product for _, product in ranked), np.zeros_like(total))

@@ -16,7 +16,7 @@ Link = tuple[str, str]  # from, to
 Size = tuple[float, float]  # width, height
 
 _ORDERINGS, _POSITIONINGS = 12, 60  # rounds, of which later ones change next to nothing
-_STRAIGHTENING = 4.0  # how much harder a long edge pulls at its own parts than at the boxes
+_STRAIGHTENING = 8.0  # how much harder a long edge pulls at its own parts than at the boxes
 _NODE_GAP, _LABEL_GAP, _DUMMY_HEIGHT = 16.0, 5.0, 6.0
 _COLUMN_GAP, _STEEPEST = 30.0, 5.0  # height over width of the edges between two columns
 _PORT_GAP, _PORT_SHARE = 14.0, 0.85  # between edges that meet at a box; how much of its side they may take
@@ -151,7 +151,7 @@ class _Lanes:
         self.nodes = {name: self._add(2 * column[name], size) for name, size in nodes.items()}
         self.labels: dict[Link, int] = {}
         self.chains: dict[Link, list[int]] = {}
-        self.dummies: set[int] = set()
+        self.bends: set[int] = set()  # where edges that pass a column could bend
         for (start, end), size in labels.items():
             first, last = 2 * column[start], 2 * column[end]
             chain = [self.nodes[start]]
@@ -160,8 +160,8 @@ class _Lanes:
                 item = self._add(lane, size if labelled else (0.0, _DUMMY_HEIGHT))
                 if labelled:
                     self.labels[start, end] = item
-                else:
-                    self.dummies.add(item)
+                if last - first > 2:
+                    self.bends.add(item)
                 chain.append(item)
             chain.append(self.nodes[end])
             for a, b in pairwise(chain):
@@ -227,7 +227,7 @@ class _Lanes:
 
     def _wanted(self, item: int, y: Mapping[int, float]) -> float:
         near = self.before[item] + self.after[item]
-        weights = [_STRAIGHTENING if item in self.dummies or x in self.dummies else 1.0 for x in near]
+        weights = [_STRAIGHTENING if item in self.bends and x in self.bends else 1.0 for x in near]
         if not near:
             return y[item]
         return sum(weight * y[x] for weight, x in zip(weights, near, strict=True)) / sum(weights)

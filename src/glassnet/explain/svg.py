@@ -28,7 +28,8 @@ _HALO = "#f6d96b"
 # Advance widths of Helvetica in thousandths of the size, by width; bold letters take a tenth more.
 _WIDTHS = {
     222: "ijl'‘’",
-    278: " !,./:;Ift[]\\|",
+    260: "|",
+    278: " !,./:;Ift[]\\",
     333: "()-`r·",
     355: '"',
     389: "*",
@@ -83,7 +84,7 @@ def svg_text(
     with_routes = [(link, edge, layout.routes[link]) for link, edge in edges.items()]
     for _, edge, route in with_routes:
         if edge.highlighted:
-            canvas.halo(route)
+            canvas.halo(edge, route, largest)
     for (start, end), edge, route in with_routes:
         label = f"{slope(end, start)} = {norm_or_number(edge.derivative, edge.is_norm, 6)}"
         canvas.edge(label, edge, route, largest, faint=dimmed and not edge.highlighted)
@@ -150,7 +151,7 @@ def _legend(
     if not all(edge.is_norm for edge in edges.values()):
         samples += [("positive", 1.0), ("negative", -1.0)]
     if any(part.is_norm for part in (*variables, *edges.values())):
-        samples.append(("‖norm‖ of an array or a Jacobian", 0.0))
+        samples.append(("||norm|| of an array or a Jacobian", 0.0))
     return [*samples, ("thicker: larger", 0.0)]
 
 
@@ -165,10 +166,11 @@ class _Canvas:
         elements, self._elements = self._elements, []
         return elements
 
-    def halo(self, route: Sequence[tuple[float, float, float]]) -> None:
+    def halo(self, edge: Edge, route: Sequence[tuple[float, float, float]], largest: float) -> None:
         """The marker beneath an edge of a highlighted path."""
+        curve = _curve(route, _head(_thickness(edge, largest)))
         self._elements.append(
-            f'<path d="{_curve(route, 0.0)}" fill="none" stroke="{_HALO}" stroke-width="10"/>'
+            f'<path d="{curve}H{route[-1][1]:.1f}" fill="none" stroke="{_HALO}" stroke-width="10"/>'
         )
 
     def edge(
@@ -189,9 +191,8 @@ class _Canvas:
             colour, dashes, head = _NEGATIVE, ' stroke-dasharray="7 4"', "white"
         elif derivative == 0:
             dashes = ' stroke-dasharray="1.5 4"'
-        share = math.sqrt(abs(derivative or 0.0) / largest) if largest else 0.0
-        width = _THINNEST + (_THICKEST - _THINNEST) * (share if math.isfinite(share) else 1.0)
-        length = 6 + 1.5 * width
+        width = _thickness(edge, largest)
+        length = _head(width)
         _, x, y = route[-1]
         half = length / 2.2
         opacity = ' opacity="0.4"' if faint else ""
@@ -265,6 +266,16 @@ class _Canvas:
                 y += _LEADING * _NOTE
                 self.text(line, 20.0 if line.startswith(" ") else 0.0, y, _NOTE)
         return y
+
+
+def _thickness(edge: Edge, largest: float) -> float:
+    share = math.sqrt(abs(edge.derivative or 0.0) / largest) if largest else 0.0
+    return _THINNEST + (_THICKEST - _THINNEST) * (share if math.isfinite(share) else 1.0)
+
+
+def _head(thickness: float) -> float:
+    """The length of the arrow's head."""
+    return 6 + 1.5 * thickness
 
 
 def _curve(route: Sequence[tuple[float, float, float]], shorter: float) -> str:

@@ -525,6 +525,19 @@ def xor_diagram() -> Diagram:
 
 
 @diagram
+def paths_diagram() -> Diagram:
+    """The function of the page on influence diagrams, and the four paths of its second argument."""
+
+    def f(x1, x2):
+        g1 = x1 + 2 * x2
+        g2 = x2 * g1
+        g3 = g2**2 + g1
+        return g1 * g3
+
+    return gn.diagram(f, 3.0, -1.0, highlight="x2")
+
+
+@diagram
 def digits_diagram() -> Diagram:
     """A network of ten digits on one image, and the paths of one of its 2,762 parameters."""
     digits = gn.data.load_digits()

@@ -204,12 +204,38 @@ def test_pixels_that_a_unit_does_not_see_have_no_edge_to_it() -> None:
     assert reached == {"conv2d_1[0, 0, 0]", "conv2d_1[0, 0, 1]"}
 
 
+def test_whole_numbers_sequences_and_layers_that_hand_on_what_they_get() -> None:
+    layers = [gn.Embedding(9, 3), gn.GRU(3, return_sequences=True), gn.Dropout(0.5), gn.Dense(4)]
+    net = gn.Network(layers, loss="cross_entropy", dtype="float64", input_shape=5, classes=range(4))
+    x, y = np.array([1, 8, 2, 2, 0]), [0, 3, 3, 1, 2]
+    drawn = gn.diagram(net, x, y, highlight="embedding_1.weight[8, 2]")
+    values = dict.fromkeys(name.split("[")[0].split(":")[0] for name in drawn.variables)
+    assert list(values) == ["embedding_1.weight", "embedding_1", "gru_2", "dense_4.z", "loss"]
+    expected = net.gradients(x[None], [y])["embedding_1.weight"][8, 2]
+    assert drawn.total == pytest.approx(expected, rel=1e-12)
+
+
+def test_layers_may_be_called_like_the_ends_of_the_diagram() -> None:
+    layers = [gn.Dense(2, name="x"), gn.Dense(1, name="loss")]
+    drawn = gn.diagram(gn.Network(layers, "half_squared_error", input_shape=1), [1.0], 0.0)
+    assert list(drawn.variables) == ["x[0]", "x.y[0]", "x.y[1]", "loss.y[0]", "loss"]
+
+
+def test_the_weights_of_wide_layers_are_reached_without_a_copy_for_every_unit() -> None:
+    layers = [gn.Dense(1500, activation="tanh"), gn.Dense(1500, activation="tanh"), gn.Dense(1)]
+    net = gn.Network(layers, "half_squared_error", dtype="float64", input_shape=1500)
+    x = draws(5, 1500)
+    drawn = gn.diagram(net, x, 1.0, highlight="dense_2.weight[3, 4]", units=1)
+    assert drawn.total == pytest.approx(net.gradients(x[None], [1.0])["dense_2.weight"][3, 4], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
         (lambda: gn.diagram(f, 1.0, 2.0, highlight="x3"), ConfigurationError, "x1, x2, g1"),
         (lambda: gn.diagram(step, *ARGUMENTS, highlight="W[12, 0]"), ConfigurationError, r"shape \(12, 2\)"),
         (lambda: gn.diagram(step, *ARGUMENTS, highlight="W[0]"), ConfigurationError, "no element of W"),
+        (lambda: gn.diagram(*network("gated"), highlight="w"), ConfigurationError, "dense_2.bias"),
         (lambda: gn.diagram(f, 1.0, 2.0, units=-1), ConfigurationError, "0 or more"),
         (lambda: gn.diagram(f, 1.0, "two"), DTypeError, "got str"),
         (lambda: gn.diagram(lambda x: (x, x), 1.0), DifferentiationError, "returned a tuple"),

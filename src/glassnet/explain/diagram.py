@@ -120,7 +120,9 @@ class Diagram:
             by = " → ".join(route.variables)
             product = norm_or_number(route.contribution, is_norm)
             if len(route.factors or ()) > 1:
-                product = f"{' · '.join(map(number, route.factors or ()))} = {product}"
+                first, *more = map(number, route.factors or ())
+                more = [f"({factor})" if factor[0] == "−" else factor for factor in more]
+                product = f"{' · '.join([first, *more])} = {product}"
             lines.append(f" {by}: {product}")
         if others:
             lines.append(f" {others} more, together: {norm_or_number(rest, is_norm)}")

@@ -20,6 +20,7 @@ from glassnet.core.shape import Shape, size_of
 from glassnet.core.trace import as_array, placeholder, reader
 from glassnet.errors import ConfigurationError
 from glassnet.transforms.batch import batch
+from glassnet.transforms.linearize import pushforward
 from glassnet.transforms.transpose import pullback
 
 _LARGEST_JACOBIAN = 2**22  # elements; beyond it the edges into a folded layer stay without a number
@@ -29,11 +30,15 @@ _ADDRESS = re.compile(r"(?P<name>.*?)\s*\[(?P<index>[-\d,\s]+)\]")
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A named value of the computation; `units` of its elements are drawn one by one, None draws it whole."""
+    """A named value of the computation; `units` of its elements are drawn one by one, None draws it whole.
+
+    `within_array` marks a number that the computation knows only as an element of a large array.
+    """
 
     name: str
     node: Node
     units: int | None = None
+    within_array: bool = False
 
     @property
     def size(self) -> int:
@@ -91,6 +96,10 @@ def locate(address: str, shapes: Mapping[str, Shape]) -> tuple[str, int | None]:
         ) from None
 
 
+# The cotangent of a value, what it becomes at each of its sources, and the Jacobians of those pushed forward.
+_Linear = tuple[Node, dict[Value, Node], dict[Value, NDArray]]
+
+
 class Influences:
     """The direct influences of named values on each other, in the order in which they are made.
 
@@ -100,34 +109,40 @@ class Influences:
     def __init__(self, values: Sequence[Value]) -> None:
         self.values = values
         self.output = values[-1]
-        self._transposed: dict[Value, tuple[Node, dict[Value, Node]]] = {}
+        self._linear: dict[Value, _Linear] = {}
 
     def pull(self, value: Value, rows: NDArray) -> dict[Value, NDArray]:
         """rows (k, size) @ (Jacobian of a value by each that acts on it directly): (k, n) for each."""
-        cotangent, slopes = self._transpose(value)
-        if not slopes:
-            return {}
-        seeds = as_array(rows.reshape(-1, *cotangent.shape))
-        pulled = batch(list(slopes.values()), {cotangent: seeds})
-        results = zip(slopes, pulled, strict=True)
-        return {source: np.asarray(x.node.value).reshape(len(rows), -1) for source, x in results}
+        cotangent, slopes, columns = self._linearise(value)
+        results = {source: rows @ column for source, column in columns.items()}
+        if slopes:
+            seeds = as_array(rows.reshape(-1, *cotangent.shape))
+            pulled = batch(list(slopes.values()), {cotangent: seeds})
+            for source, x in zip(slopes, pulled, strict=True):
+                results[source] = np.asarray(x.node.value).reshape(len(rows), -1)
+        return results
 
     def sources(self, value: Value) -> list[Value]:
         """The values that act on one directly."""
-        return list(self._transpose(value)[1])
+        _, slopes, columns = self._linearise(value)
+        return [source for source in self.values if source in slopes or source in columns]
 
-    def _transpose(self, value: Value) -> tuple[Node, dict[Value, Node]]:
-        if value not in self._transposed:
+    def _linearise(self, value: Value) -> _Linear:
+        if value not in self._linear:
             cotangent = placeholder(value.node.shape, value.node.dtype)
             earlier = [x for x in self.values if x.node.serial < value.node.serial]
+            known = [] if value.node.op.name == "variable" else [x for x in earlier if not x.within_array]
             slopes: list[Any] = []
-            if earlier and value.node.op.name != "variable":
+            if known:
                 # The walk back stops at every one of them: what arrives there came along direct edges alone.
-                slopes = pullback([value.node], [x.node for x in earlier], [cotangent], reader())
-            pairs = zip(earlier, slopes, strict=False)
+                slopes = pullback([value.node], [x.node for x in known], [cotangent], reader())
+            pairs = zip(known, slopes, strict=False)
             found = {source: as_array(x).node for source, x in pairs if x is not None}
-            self._transposed[value] = cotangent.node, found
-        return self._transposed[value]
+            # NOTE pulled back, an element would bring along a copy of its array for every row.
+            pushed = {source: _column(value, source, earlier) for source in earlier if source.within_array}
+            columns = {source: column for source, column in pushed.items() if column is not None}
+            self._linear[value] = cotangent.node, found, columns
+        return self._linear[value]
 
     @cached_property
     def totals(self) -> dict[Value, NDArray]:
@@ -138,6 +153,14 @@ class Influences:
                 for source, x_bar in self.pull(value, totals[value]).items():
                     totals[source] = totals[source] + x_bar if source in totals else x_bar
         return {value: totals[value] for value in self.values if value in totals}
+
+
+def _column(value: Value, source: Value, stops: Iterable[Value]) -> NDArray | None:
+    """The Jacobian (size, 1) of a value by a single number along direct edges, None where there are none."""
+    still: dict[Node, Any] = {stop.node: None for stop in stops}
+    tangents = still | {source.node: np.ones(source.node.shape)}
+    slope = pushforward([value.node], tangents, reader())[0]
+    return None if slope is None else np.asarray(as_array(slope).node.value).reshape(-1, 1)
 
 
 def cells_of(influences: Influences, chosen: tuple[Value, int | None] | None) -> dict[Value, list[Cell]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.core.dtype import FLOAT64, NDArray
-from glassnet.core.graph import ancestors
+from glassnet.core.graph import Node, ancestors
 from glassnet.core.shape import size_of
 from glassnet.core.trace import Array, as_array, tracing, variable
 from glassnet.core.tree import flatten, tree_map, unflatten
@@ -36,7 +36,10 @@ def diagram_of_network(
     if len(rows) != 1:
         raise ShapeError(f"diagram draws one example, of shape {shape}, and x holds {len(rows)} rows.")
     given = np.asarray(y)
-    one_row = given.ndim == 0 or (given.shape == net.output_shape and given.dtype.kind not in "OU")
+    shape_of_values, shape_of_labels = net.output_shape, net.output_shape[:-1]
+    one_row = given.shape == shape_of_labels or (
+        given.shape == shape_of_values and given.dtype.kind not in "OU"
+    )
     target = net._encoding_for(as_targets([y] if one_row else y, 1), shape)[1]
     return diagram_of(net._composition, *net._model, rows[0], target[0], highlight, units)
 
@@ -76,6 +79,9 @@ def diagram_of(
         values = [*chosen, *_values(composition, run, given, as_array(loss), units)]
         reached = set(ancestors([values[-1].node]))
         present = sorted((v for v in values if v.node in reached), key=lambda value: value.node.serial)
+        if highlight is not None and not chosen:
+            shapes = {value.name: value.node.shape for value in present}
+            locate(highlight, shapes | {name: np.shape(leaf) for name, leaf in by_name.items()})
         return draw(present, chosen[0].name if chosen else highlight)
 
 
@@ -100,19 +106,19 @@ def _singled_out(name: str, leaf: NDArray, element: int | None) -> tuple[Any, li
     number = variable(leaf.reshape(-1)[element])
     others = np.where(place == 1.0, 0.0, leaf)
     label = Value(name, as_array(leaf).node).label(element)
-    return others + place * number, [Value(label, number.node)]
+    return others + place * number, [Value(label, number.node, within_array=True)]
 
 
 def _values(composition: Composition, run: Run, x: Array, loss: Array, units: int) -> list[Value]:
-    """x, what the layers make, and the loss; what two names stand for has the outer one."""
-    names = {x.node: "x"}
-    # A layer shows its output after its parts have shown theirs, so the last name of a node is the outer one.
+    """x, what the layers make, and the loss; of two names for a value that of the outer or earlier layer."""
+    paths: dict[Node, tuple[str, ...]] = {x.node: ("x",)}
     for path, value in run.record.seen.items():
         if path[-1] != "z" and isinstance(value, Array) and size_of(value.shape):
-            name = ".".join(path)
-            names[value.node] = f"{name}.y" if name in ("x", "loss") else name
+            known = paths.get(value.node)
+            if known is None or len(path) < len(known):
+                paths[value.node] = path if path not in (("x",), ("loss",)) else (*path, "y")
     last = run.record.seen[composition.names[-1],]
     if composition.loss.link is not None and isinstance(last, Array):
-        names[last.node] = f"{composition.names[-1]}.z"
-    values = [Value(name, node, units) for node, name in names.items() if node is not loss.node]
+        paths[last.node] = (composition.names[-1], "z")
+    values = [Value(".".join(path), node, units) for node, path in paths.items() if node is not loss.node]
     return [*values, Value("loss", loss.node)]

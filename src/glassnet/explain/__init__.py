@@ -2,7 +2,21 @@
 
 from glassnet.explain.derivation import Case, Derivation, Partial
 from glassnet.explain.deriving import derive
+from glassnet.explain.diagram import Diagram
+from glassnet.explain.diagram_function import diagram
 from glassnet.explain.influence import Influence, Path, influence
 from glassnet.explain.work import Work, work
 
-__all__ = ["Case", "Derivation", "Influence", "Partial", "Path", "Work", "derive", "influence", "work"]
+__all__ = [
+    "Case",
+    "Derivation",
+    "Diagram",
+    "Influence",
+    "Partial",
+    "Path",
+    "Work",
+    "derive",
+    "diagram",
+    "influence",
+    "work",
+]

@@ -105,7 +105,7 @@ def compile_time(case: Case) -> dict[str, float | bool]:
 
 
 def ask(*question: str, cache: str | None = None) -> dict[str, Any]:
-    environment = {**os.environ, **({"GLASSNET_CACHE_DIR": cache} if cache else {})}
+    environment = {**os.environ, **({"GLASSNET_CACHE": "on", "GLASSNET_CACHE_DIR": cache} if cache else {})}
     command = [sys.executable, __file__, *question]
     return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 

@@ -53,7 +53,7 @@ def environment(cache: Path) -> dict[str, str]:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     one_thread = dict.fromkeys(THREADS, "1") | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-    own = {"GLASSNET_CACHE_DIR": str(cache / "glassnet"), "JAX_PLATFORMS": "cpu"}
+    own = {"GLASSNET_CACHE": "on", "GLASSNET_CACHE_DIR": str(cache / "glassnet"), "JAX_PLATFORMS": "cpu"}
     return {**os.environ, **one_thread, **own, **jax_cache}
 
 

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "execute": ["compile"],
         "explain": ["derive"],
         "losses": ["L1", "L2", "Elastic"],
+        "network": ["Network"],
         "nn": nn.__all__,  # pyright: ignore[reportAttributeAccessIssue] - the stub has none
         "ops.control": ["checkpoint", "cond", "while_loop"],
         "ops.scan": ["scan"],
@@ -27,7 +28,7 @@ __getattr__, __dir__, __all__ = attach(
             *("RMSprop", "Rprop", "SAM", "ScheduleFree", "SGD", "SWA"),
         ],
         "persist": ["load"],
-        "train": ["Convergence", "EarlyStopping", "Network", "StopTraining", "TimeLimit", "minimize"],
+        "train": ["Convergence", "EarlyStopping", "StopTraining", "TimeLimit", "minimize"],
         "transforms.batch": ["vmap"],
         "transforms.check": ["check_grads"],
         "transforms.curvature": ["gauss_newton_product", "hessian", "hvp"],

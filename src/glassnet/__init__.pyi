@@ -11,6 +11,7 @@ from .explain import derive as derive
 from .losses import L1 as L1
 from .losses import L2 as L2
 from .losses import Elastic as Elastic
+from .network import Network as Network
 from .nn import *  # noqa: F403
 from .ops.control import checkpoint as checkpoint
 from .ops.control import cond as cond
@@ -49,7 +50,6 @@ from .optim import chain as chain
 from .persist import load as load
 from .train import Convergence as Convergence
 from .train import EarlyStopping as EarlyStopping
-from .train import Network as Network
 from .train import StopTraining as StopTraining
 from .train import TimeLimit as TimeLimit
 from .train import minimize as minimize

@@ -14,6 +14,7 @@ from glassnet.compiler.function import compile_graph
 from glassnet.compiler.passes.vocabulary import LOOP
 from glassnet.compiler.program import prepare
 from glassnet.core.graph import Graph, Node
+from glassnet.core.registry import OPS
 from glassnet.interpret.reference import interpret
 from glassnet.transforms.tracing import trace
 
@@ -187,3 +188,68 @@ def test_a_checkpoint_is_computed_in_its_place():
 
     prepared = agree(gn.value_and_grad(total), [array(4, 4), array(4)])
     assert sum(node.op.name == "tanh" for node in prepared.nodes) == 1
+
+
+def bodies(graph: Graph) -> list[set[str]]:
+    """The ops in the bodies of its loops."""
+    return [{node.op.name for node in loop.attributes["body"].nodes} for loop in loops(graph)]
+
+
+def test_what_every_step_would_make_alike_is_made_before_the_loop():
+    def total(w: Any, x: Any) -> Any:
+        return gn.scan(lambda h, row: (gnp.tanh(h * gnp.exp(w).T[0] + row), None), np.zeros(3), x)[0].sum()
+
+    prepared = agree(gn.value_and_grad(total, wrt=(0, 1)), [array(3, 3), array(4, 3)])
+    assert not any("exp" in body for body in bodies(prepared))
+    assert sum(node.op.name == "exp" for node in prepared.nodes) == 1
+
+
+def test_the_gradient_of_a_last_row_is_where_the_backward_loop_begins():
+    def last(w: Any, x: Any) -> Any:
+        return gn.scan(lambda h, row: 2 * (gnp.tanh(w * h + row),), np.zeros(3), x)[1][-1].sum()
+
+    prepared = agree(gn.grad(last), [array(3), array(4, 3)])
+    assert all(node.op.name != "scatter" for node in prepared.nodes)
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_the_gradient_of_any_row_reaches_all_before_it(place, cpu):
+    def one(w: Any, x: Any) -> Any:
+        return (
+            gn.scan(lambda h, row: 2 * (gnp.tanh(w * h + row),), w, x, reverse=place == 1)[1][place] ** 2
+        ).sum()
+
+    agree(gn.grad(one, wrt=(0, 1)), [array(3), array(4, 3)], cpu)
+
+
+def test_a_row_that_is_added_and_read_elsewhere_stays_a_row(cpu):
+    def function(x: Any, y: Any) -> Any:
+        rows = OPS["scatter"](y, index=(slice(0, 1), slice(0, 3)), shape=(4, 3))
+        return gn.scan(lambda c, row: (c + row[0] + row[1], row[0] * row[1]), x[0], (rows, x))
+
+    agree(function, [array(4, 3), array(1, 3)], cpu)
+
+
+def test_states_that_are_asked_for_begin_where_the_loop_does(cpu):
+    def function(x: Any, y: Any) -> Any:
+        rows = OPS["scatter"](y, index=(slice(0, 1), slice(0, 3)), shape=(4, 3))
+        return gn.scan(lambda c, row: (gnp.tanh(c + row), c), x[0], rows)
+
+    agree(function, [array(4, 3), array(1, 3)], cpu)
+    agree(
+        gn.grad(lambda x, y: sum((part**2).sum() for part in function(x, y)), wrt=(0, 1)),
+        [array(4, 3), array(1, 3)],
+        cpu,
+    )
+
+
+def test_gates_are_handed_out_once_and_written_in_their_places():
+    parameters = weights("lstm", 16, 8, "float32")
+    prepared = agree(
+        gn.grad(network("lstm", 16), wrt=(0, 1, 2)),
+        [*parameters, array(4, 6, 8, dtype="float32")],
+        None,
+        1e-4,
+    )
+    outputs = [loop.attributes["body"].outputs for loop in loops(prepared)]
+    assert all(len(set(each)) == len(each) for each in outputs)

@@ -154,6 +154,30 @@ def test_elementwise_ops_agree_at_special_and_random_values(cpu, dtype):
         np.testing.assert_allclose(got, wanted, rtol=relative, atol=smallest, err_msg=name)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 1), (4, 2), (5, 2), (9, 1), (4, 3), (6, 4)])
+def test_functions_of_short_lines_are_those_of_each_line(cpu, rows, columns, dtype):
+    rng = np.random.default_rng(rows)
+    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((rows, 3), (columns, 3), (columns,)))
+
+    def layer(x: Any, w: Any, b: Any) -> Any:
+        z = contract(x, w, "ak,uk->au") + b
+        return gnp.tanh(z), gnp.exp(z), z
+
+    graph, _ = trace(layer, x, w, b)
+    for got, true in zip(compile_graph(graph, cpu)([x, w, b]), interpret(graph, [x, w, b]), strict=True):
+        np.testing.assert_allclose(got, true, rtol=20 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_outer_product_times_a_matrix(cpu, dtype):
+    rng = np.random.default_rng(0)
+    delta, w, slope = (rng.standard_normal(shape).astype(dtype) for shape in ((7, 1), (1, 20), (7, 20)))
+    graph, _ = trace(lambda d, w, s: contract(d, w, "ai,ij->aj") * (1.0 - s), delta, w, slope)
+    got = compile_graph(graph, cpu)([delta, w, slope])[0]
+    np.testing.assert_allclose(got, (delta @ w) * (1 - slope), rtol=8 * np.finfo(dtype).eps)
+
+
 ROWS = [[np.inf, 1.0, 2.0], [-np.inf] * 3, [np.nan, 1.0, 2.0], [np.inf, np.inf, 0.0], [1.0, 2.0, -np.inf]]
 
 

@@ -152,7 +152,11 @@ def test_a_constant_of_nans_is_uniform():
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (gnp.softmax, "row_max subtract exp sum divide multiply"),
+        (gnp.softmax, "row_max subtract exp sum divide"),
+        (
+            lambda x: gnp.softmax(OPS["broadcast_to"](x[:, :1], shape=(3, 17))),
+            "getitem broadcast_to row_max subtract exp sum divide multiply",
+        ),
         (lambda x: gnp.logsumexp(x, axis=-1), "row_max abs less where subtract exp sum log add reshape"),
         (gnp.square, "multiply"),
         (lambda x: x**1, ""),
@@ -377,3 +381,11 @@ def test_a_tile_fits_the_registers_and_the_product(u, vectors, k, registers):
     assert 1 <= tile.width <= vectors
     # its sums, a row of vectors of B and one broadcast element of A
     assert tile.height * tile.width + tile.width + 1 <= registers
+
+
+def test_a_tile_grows_where_operands_come_from_afar():
+    # The same share of multiply-adds a load would do in the cache; beyond it every element read must do more.
+    cpu = CPU("any", frozenset(), 512, 32)
+    near, far = choose_tile(512, 256, 32, cpu), choose_tile(512, 256, 4096, cpu)
+    assert near.height * near.width < far.height * far.width
+    assert far.width > 1

@@ -8,14 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from glassnet.compiler import function, jit
+from glassnet.compiler import jit
 from glassnet.compiler._llvm_binding import STACK_PROBES, binding, code_triple, runtime_symbols
 from glassnet.compiler.cpu import CPU, host_cpu
 from glassnet.compiler.epoch_program import EpochProgram
-from glassnet.compiler.function import compile_graph
-from glassnet.compiler.jit import NativeFunction
+from glassnet.compiler.graph_program import GraphProgram
 from glassnet.compiler.llvm import emit
-from glassnet.compiler.loop_ir import Function
 from glassnet.compiler.passes import divide
 from glassnet.optim import Adam
 from glassnet.transforms.tracing import trace
@@ -72,17 +70,11 @@ def test_a_training_program_stands_alone(process, training, monkeypatch):
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_function_with_all_constants_stands_alone(process, monkeypatch):
-    texts: list[str] = []
-
-    def write(loops: Function, cpu: CPU) -> NativeFunction:
-        texts.append(emit(loops, cpu))
-        return NativeFunction(loops.name, 0, None, ())
-
-    monkeypatch.setattr(function, "compile_function", write)
+def test_a_function_with_all_constants_stands_alone(process):
     x = np.ones(40, np.float32)
-    compile_graph(trace(lambda x, y: tuple(all_of(x, y).values()), x, x)[0], PROCESSES[process])
-    stands_alone(assembly(texts[0], process), "graph", process)
+    graph, _ = trace(lambda x, y: tuple(all_of(x, y).values()), x, x)
+    cpu = PROCESSES[process]
+    stands_alone(assembly(emit(GraphProgram(graph, cpu).loops, cpu), process), "graph", process)
 
 
 LARGE = """

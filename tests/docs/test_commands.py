@@ -38,6 +38,13 @@ def test_the_commands_for_a_table_of_ones_own(
     assert "classification" in capsys.readouterr().out
 
 
+def test_the_command_for_a_derivation(capsys: pytest.CaptureFixture[str]) -> None:
+    (arguments,) = commands("how_to/derive.md")
+    assert main(arguments) == 0
+    page = (DOCS / "how_to/derive.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.replace("\n\n", "\n<BLANKLINE>\n") in page
+
+
 def test_the_tutorials_command_is_that_of_the_readme() -> None:
     assert commands("tutorial/digits.md") == [["train", "digits"]]
     assert ".venv/bin/glassnet train digits" in (DOCS.parent / "README.md").read_text(encoding="utf-8")

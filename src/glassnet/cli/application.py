@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from glassnet import __version__
 from glassnet.cli.check import check
+from glassnet.cli.derive import derive
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.predict import predict
 from glassnet.cli.train import train
@@ -26,7 +27,7 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-for _command in (train, predict, evaluate, check):
+for _command in (train, predict, evaluate, derive, check):
     app.command(_command)
 
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from glassnet.data import Table, constant_columns
 from glassnet.estimators import Plan, TabularModel
+from glassnet.network import Network
 from glassnet.train.inspection import Certificate
-from glassnet.train.network import Network
 
 _MOST_CONFUSIONS = 3
 _LABEL_WIDTH = 12

@@ -16,6 +16,7 @@ TIERS: dict[str, tuple[frozenset[str], int, int]] = {
     "neon": (frozenset({"neon"}), 128, 32),
     "sse": (frozenset(), 128, 16),
 }
+_NARROWEST = 128  # bits of the smallest vector register
 # what `restrict` leaves on: all that glassnet's code uses of each tier
 _SSE = frozenset({"64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2", "sse3", "ssse3", "sse4.1", "sse4.2"})
 _KEPT = {
@@ -42,6 +43,15 @@ class CPU:
     def lanes(self, element: str) -> int:
         """How many elements ("f32", "f64", "i32", "i64") a vector register holds."""
         return self.vector_bits // BITS[element]
+
+    def lanes_along(self, element: str, extent: int) -> int:
+        """How many elements to take at a time along lines of that extent: short ones need no wide register.
+
+        >>> cpu = CPU("znver5", frozenset({"avx512f", "fma"}), 512, 32)
+        >>> [cpu.lanes_along("f32", extent) for extent in (1, 4, 5, 10, 100)]
+        [4, 4, 8, 16, 16]
+        """
+        return min(self.lanes(element), max(_NARROWEST // BITS[element], 1 << (extent - 1).bit_length()))
 
     @property
     def has_fma(self) -> bool:

@@ -159,7 +159,7 @@ class CompiledRunner:
 
     def run(self, first_epoch: int, epochs: int = 1) -> float:
         """Trains for `epochs` in one native call, without the GIL; the mean loss of the last."""
-        return float(self.run_recorded(first_epoch, epochs)[-1, 0])
+        return self._call(first_epoch, epochs, 0, self.steps_per_epoch) / self._data.rows
 
     def run_recorded(self, first_epoch: int, epochs: int) -> NDArray:
         """Trains for `epochs` in one native call; the mean loss of each, and its tallies."""
@@ -224,7 +224,7 @@ class CompiledRunner:
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
         first = self.steps_taken + 1
-        rates = self._step.rates(self.learning_rate, np.arange(first, first + count))
+        rates = self._step.rates(self.learning_rate, range(first, first + count))
         rates = rates.astype(self._step.graph.inputs[-1].dtype)
         arrays = [*data.columns, self._order, self._words, rates, records]
         tallied = list(zip(self._step.tallies, data.tallied, strict=True))

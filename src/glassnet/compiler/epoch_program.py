@@ -131,22 +131,29 @@ class EpochProgram:
 
         def epoch(e: Position) -> None:
             number = b.iadd(arguments.first_epoch, b.value_of(e))
-            b.loop(0, arguments.sums_anew, 1, lambda _: b.store(self.total, 0, b.zero(F64)))
+            place = Index.of(e) * self.step.record_size
             if self._once:
                 self._set_rate(b, arguments, b.value_of(e))
-                step(0, number)
+                loss = step(0, number)
+                b.store(self.total, 0, loss)
+                b.store(arguments.records, place, loss)
+                while_finite(loss)
             else:
+                b.loop(0, arguments.sums_anew, 1, lambda _: b.store(self.total, 0, b.zero(F64)))
                 b.loop(0, arguments.shuffles, 1, lambda _: self._shuffle(b, arguments, number))
                 before = b.imul(b.value_of(e), b.isub(arguments.end_step, arguments.first_step))
 
                 def scheduled(s: Position) -> None:
                     done = b.isub(b.iadd(before, b.value_of(s)), arguments.first_step)
                     self._set_rate(b, arguments, done)
-                    step(s, number)
+                    total = b.add(b.load(self.total, 0), step(s, number))
+                    b.store(self.total, 0, total)
+                    while_finite(total)
 
                 b.loop(arguments.first_step, arguments.end_step, 1, scheduled)
-                while_finite(b.load(self.total, 0))
-            b.store(arguments.records, Index.of(e) * self.step.record_size, b.load(self.total, 0))
+                total = b.load(self.total, 0)
+                b.store(arguments.records, place, total)
+                while_finite(total)
             if self.tallies:
                 b.loop(0, arguments.tallies, 1, lambda _: tally(e))
 
@@ -157,7 +164,7 @@ class EpochProgram:
                 lifetimes.update({x: (kernels + first, kernels + last) for x, (first, last) in own.items()})
                 kernels, place = kernels + len(plan.plan.kernels), place + plan.size
 
-        def step(s: Position, epoch: Value) -> None:
+        def step(s: Position, epoch: Value) -> Operand:
             b.store(self.count.buffer, 0, b.add(b.load(self.count.buffer, 0), 1.0))
             if not self._once:
                 self._gather(b, arguments, s, epoch)
@@ -165,9 +172,7 @@ class EpochProgram:
                 b.loop(0, self.step.batch_size, 1, lambda r: self._number(b, arguments, r, r, epoch))
             lifetimes.update(self.plan.lower(b, self._cpu))
             loss = b.load(self.loss.buffer, 0)
-            total = b.add(b.load(self.total, 0), loss if loss.type == F64 else b.fpext(loss, "f64"))
-            b.store(self.total, 0, total)
-            while_finite(total)
+            return loss if loss.type == F64 else b.fpext(loss, "f64")
 
         b.loop(0, arguments.epochs, 1, epoch)
         return lifetimes

@@ -283,13 +283,10 @@ class _Emitter:
                 bits = self.temporary(f"bitcast {first} to i{type.lanes}")
                 return f"icmp ne i{type.lanes} {bits}, 0"
             case _:
-                return self.reduction(line.opcode, type, first)
+                return self.sum_of_lanes(type, first)
 
-    def reduction(self, opcode: str, type: Type, vector: str) -> str:
+    def sum_of_lanes(self, type: Type, vector: str) -> str:
         scalar, name = type_text(Type(type.element)), f"llvm.vector.reduce.{{}}.{suffix(type)}"
-        if opcode == "reduce_max":
-            name = name.format("fmaximum" if type.is_float else "smax")
-            return "call " + self.call(name, scalar, [vector], [type_text(type)])
         if not type.is_float:
             return "call " + self.call(name.format("add"), scalar, [vector], [type_text(type)])
         start = f"{scalar} -0.0"

@@ -346,10 +346,6 @@ class Builder:
         """The sum of all lanes, added as a tree."""
         return vector if vector.type.lanes == 1 else self._emit("reduce_add", (vector,))
 
-    def reduce_max(self, vector: Operand) -> Operand:
-        """The greatest lane; NaN if any lane is."""
-        return vector if vector.type.lanes == 1 else self._emit("reduce_max", (vector,))
-
     def fold_lanes(self, vector: Operand, combine: Callable[[Operand, Operand], Operand]) -> Operand:
         """All lanes in one, by `combine` of halves: 2^k lanes in k steps."""
         lanes = vector.type.lanes

@@ -402,7 +402,7 @@ def _structural_type(opcode: str, types: tuple[Type, ...], attributes: tuple[str
         case "any":
             _expect(types[0].element == "i1" and types[0].lanes > 1, opcode, types, "a mask")
             return I1
-        case "reduce_add" | "reduce_max":
+        case "reduce_add":
             _expect(types[0].element != "i1" and types[0].lanes > 1, opcode, types, "a vector of numbers")
             return Type(types[0].element)
         case _:

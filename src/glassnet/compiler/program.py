@@ -1,6 +1,7 @@
 """From a graph to the loops of a function, stage by stage.
 
-graph -> loops, agree, expand, simplify, images, sliding, flatten -> fuse -> layout -> lowering -> memory
+graph -> loops, agree, expand, simplify, images, sliding, factor, turn, flatten, join
+      -> fuse -> layout -> lowering -> memory
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from glassnet.compiler.lowering.nest import Block
 from glassnet.compiler.lowering.reduction import lower_columns, lower_rows
 from glassnet.compiler.lowering.scan import BodyPlan, Planner, lower_loop
 from glassnet.compiler.lowering.shaping import lower_copy
+from glassnet.compiler.passes.advance import advance
 from glassnet.compiler.passes.elements import ELEMENTS, element_of
 from glassnet.compiler.passes.expand import expand
 from glassnet.compiler.passes.factor import factor
 from glassnet.compiler.passes.flatten import flatten
 from glassnet.compiler.passes.fuse import Kernel, fuse
+from glassnet.compiler.passes.hoist import hoist
 from glassnet.compiler.passes.image_groups import group_images
 from glassnet.compiler.passes.image_layout import ImageStorage, plan_images
 from glassnet.compiler.passes.images import arrange
@@ -170,8 +173,10 @@ def _tidied(graph: Graph) -> Graph:
     if any(node.op is LOOP for node in graph.nodes):
         graph = stage("loops", tidy_loops, graph)
         graph = stage("bodies", map_bodies, graph, simplify)
-        graph = stage("recall", recall, stage("simplify", simplify, graph))
-        graph = stage("sink", sink, stage("turn", turn, stage("simplify", simplify, graph)))
+        graph = stage("simplify", simplify, stage("hoist", hoist, stage("simplify", simplify, graph)))
+        graph = stage("simplify", simplify, stage("recall", recall, graph))
+        graph = stage("advance", advance, graph)
+        graph = stage("sink", sink, stage("turn", turn, graph))
     return stage("simplify", simplify, graph)
 
 

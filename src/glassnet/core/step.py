@@ -81,11 +81,11 @@ class StepGraph:
         """How many numbers are recorded of an epoch: its loss, and the sums of its tallies."""
         return 1 + sum(tally.size for tally in self.tallies)
 
-    def rates(self, learning_rate: float, steps: NDArray) -> NDArray:
+    def rates(self, learning_rate: float, steps: NDArray | range) -> NDArray:
         """The rates of steps by their numbers: one for all (1,) without a schedule."""
         if self.schedule is None:
             return np.array([learning_rate])
-        return learning_rate * self.schedule(steps.astype(np.float64))
+        return learning_rate * self.schedule(np.asarray(steps, np.float64))
 
 
 @dataclass(frozen=True)

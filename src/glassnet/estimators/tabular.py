@@ -12,12 +12,12 @@ from glassnet.data import Standardizer, Table, text_labels
 from glassnet.errors import DataError, ModelFileError, NotFittedError
 from glassnet.estimators.plan import Plan, plan_training
 from glassnet.estimators.recipe import Recipe
+from glassnet.network import Network
 from glassnet.nn.dense import Dense
 from glassnet.persist import register_kind, write_model_file
 from glassnet.train.events import Listener
 from glassnet.train.history import History
 from glassnet.train.metrics import mean_absolute_error, r2
-from glassnet.train.network import Network
 
 _KIND = "tabular"
 _NETWORK = "network."

@@ -11,18 +11,24 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
+from glassnet.core.op import Bilinear, Linear
 from glassnet.core.registry import OPS
 from glassnet.explain.expression import (
     ONE,
     ZERO,
     Apply,
+    Chain,
     Expression,
     Number,
+    Ones,
     Product,
+    Slope,
     Sum,
     children,
     rebuild,
+    shape_of,
 )
+from glassnet.ops.matrix import split_spec
 
 Rule = Callable[[Expression], Expression | None]
 
@@ -63,6 +69,10 @@ def _applied(expression: Expression, *names: str) -> tuple[Expression, ...] | No
     if isinstance(expression, Apply) and expression.op.name in names:
         return expression.arguments
     return None
+
+
+def _chain(expression: Expression) -> Expression | None:
+    return Product(Fraction(1), expression.factors) if isinstance(expression, Chain) else None
 
 
 def _difference(expression: Expression) -> Expression | None:
@@ -128,6 +138,24 @@ def _collect_terms(expression: Expression) -> Expression | None:
     return Sum(terms)
 
 
+def _common_slope(expression: Expression) -> Expression | None:
+    """A derivative that all terms begin with, once before the sum of the rest."""
+    if not isinstance(expression, Sum):
+        return None
+    products = [_as_product(term) for term in expression.terms]
+    for slope in products[0].numerator:
+        if isinstance(slope, Slope) and all(slope in product.numerator for product in products):
+            rest = tuple(_without(product, slope) for product in products)
+            return Product(Fraction(1), (slope, Sum(rest)))
+    return None
+
+
+def _without(product: Product, factor: Expression) -> Expression:
+    place = product.numerator.index(factor)
+    left = product.numerator[:place] + product.numerator[place + 1 :]
+    return _product(product.coefficient, left, product.denominator)
+
+
 def _product(
     coefficient: Fraction, numerator: tuple[Expression, ...], denominator: tuple[Expression, ...]
 ) -> Expression:
@@ -187,6 +215,77 @@ def _powers(factors: Iterable[Expression]) -> Iterator[Expression]:
     return (base if exponent == 1 else _power(base, exponent) for base, exponent in exponents.items())
 
 
+def _needless_ones(expression: Expression) -> Expression | None:
+    """Ones that only repeat what stands beside something of their shape."""
+    if not isinstance(expression, Product):
+        return None
+    for place, factor in enumerate(expression.numerator):
+        rest = expression.numerator[:place] + expression.numerator[place + 1 :]
+        left = Product(expression.coefficient, rest, expression.denominator)
+        if isinstance(factor, Ones) and shape_of(left) == factor.shape:
+            return left
+    return None
+
+
+def _scaling(expression: Expression) -> Expression | None:
+    """A product of an array with a number, which a contraction without labels on one side is."""
+    match expression:
+        case Apply(op, arguments, attributes) if op.name == "contract":
+            x, y, _ = split_spec(dict(attributes)["spec"])
+            return None if x and y else Product(Fraction(1), arguments)
+        case _:
+            return None
+
+
+def _transposed_product(expression: Expression) -> Expression | None:
+    """Transposes inside and outside of a product of matrices, as the order of its labels."""
+    match expression:
+        case Apply(op, (Apply() as product,), _, shape) if op.name == "transpose" and _is_matrix(product):
+            if product.op.name != "contract":
+                return None
+            x, y, out = split_spec(dict(product.attributes)["spec"])
+            spec = f"{x},{y}->{out[::-1]}"
+        case Apply(op, arguments, attributes, shape) if op.name == "contract":
+            x, y, out = split_spec(dict(attributes)["spec"])
+            labels = [
+                own[::-1] if _is_transpose(a) else own for a, own in zip(arguments, (x, y), strict=True)
+            ]
+            spec, product = f"{','.join(labels)}->{out}", expression
+        case _:
+            return None
+    inner = tuple(children(a)[0] if _is_transpose(a) else a for a in product.arguments)
+    return Apply(product.op, inner if product is expression else product.arguments, (("spec", spec),), shape)
+
+
+def _is_matrix(expression: Expression) -> bool:
+    return len(shape_of(expression)) == 2
+
+
+def _is_transpose(expression: Expression) -> bool:
+    return isinstance(expression, Apply) and expression.op.name == "transpose" and _is_matrix(expression)
+
+
+def _linear_in_zero(expression: Expression) -> Expression | None:
+    if not isinstance(expression, Apply):
+        return None
+    zeros = [argument == ZERO for argument in expression.arguments]
+    rule = expression.op.derivative
+    vanishes = isinstance(rule, Bilinear) and any(zeros)
+    if isinstance(rule, Linear) and rule.arguments is None:
+        vanishes = all(zeros)
+    return ZERO if vanishes else None
+
+
+def _transposed_twice(expression: Expression) -> Expression | None:
+    match expression:
+        case Apply(op, (Apply(inner, (x,)),)) if (
+            op.name == inner.name == "transpose" and len(shape_of(x)) == 2
+        ):
+            return x
+        case _:
+            return None
+
+
 def _known_comparison(expression: Expression) -> Expression | None:
     match _applied(expression, *_COMPARE):
         case (Number(left), Number(right)) if isinstance(expression, Apply):
@@ -218,12 +317,19 @@ def _selection(expression: Expression) -> Expression | None:
 
 
 RULES: dict[str, Rule] = {
+    "a · b -> 1 a b": _chain,
     "a - b -> a + (-1) b": _difference,
     "a / b -> 1 a / b, -a -> (-1) a": _quotient,
     "square(a) -> a^2": _square,
     "a^1 -> a, a^0 -> 1": _trivial_power,
     "0 + a -> a, a + a -> 2 a": _collect_terms,
+    "df/dy a + df/dy b -> df/dy (a + b)": _common_slope,
     "1 a -> a, 0 a -> 0, 2 a / 2 -> a, a a -> a^2": _collect_factors,
+    "a ones -> a, beside what has their shape": _needless_ones,
+    "(A^T)^T -> A": _transposed_twice,
+    "(A B)^T -> B^T A^T": _transposed_product,
+    "contract(2, A) -> 2 A": _scaling,
+    "A 0 -> 0, sum(0) -> 0": _linear_in_zero,
     "2 > 1 -> true": _known_comparison,
     "relu(a) > 0 -> a > 0": _same_sign,
     "(b if a < c else d) -> (d if a >= c else b), (a if true else b) -> a": _selection,

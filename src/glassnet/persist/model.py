@@ -29,7 +29,7 @@ _VERSION = 1
 _DOCUMENT = "model.json"
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 # NOTE by name: they stand above this package, and are loaded when a file asks for them
-_MODULES = {"network": "glassnet.train.network", "tabular": "glassnet.estimators.tabular"}
+_MODULES = {"network": "glassnet.network", "tabular": "glassnet.estimators.tabular"}
 _loaders: dict[str, Loader] = {}
 
 

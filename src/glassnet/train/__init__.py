@@ -1,4 +1,4 @@
-"""The training program, the loop around it, and Network, which holds the parameters.
+"""The training program, the loop around it, and the state of a network, which it changes.
 
 The names are those of the stub beside this file; each is loaded when it is first asked for.
 """

@@ -8,7 +8,6 @@ from .events import RunStarted as RunStarted
 from .events import StopTraining as StopTraining
 from .history import History as History
 from .minimize import minimize as minimize
-from .network import Network as Network
 from .stopping import Convergence as Convergence
 from .stopping import EarlyStopping as EarlyStopping
 from .stopping import StoppingRule as StoppingRule

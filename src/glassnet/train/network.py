@@ -1,4 +1,4 @@
-"""Network: layers, a loss, and the current parameters. The one object of glassnet that changes."""
+"""Training, use and measurement of a network; what it shows of itself stands above, in `glassnet.network`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from glassnet.core.dtype import NDArray
 from glassnet.core.random import Key
 from glassnet.core.shape import Shape
 from glassnet.core.tree import flatten
 from glassnet.data import Source
-from glassnet.errors import ConfigurationError, DataError, ShapeError
+from glassnet.errors import ConfigurationError, DataError
 from glassnet.execute import run
 from glassnet.optim import SGD, LearningRateCurve, LearningRateFinder, Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
-from glassnet.persist import register_kind, write_model_file
+from glassnet.persist import write_model_file
 from glassnet.train import inspection
 from glassnet.train.course import Measures
 from glassnet.train.evaluation import Evaluator, divide
@@ -45,26 +43,8 @@ from glassnet.transforms.derivatives import grad
 from glassnet.transforms.tracing import trace
 
 
-class Network(NetworkState):
-    """Layers in a row, a loss, and the parameters that training changes.
-
-    `layers` work on one example each, in order (or one layer, such as a Sequential or a Compose); `loss` is
-    a name of `glassnet.losses` or a Loss. With "cross_entropy" the last layer gives one z a class and with
-    "binary_cross_entropy" one z a yes-or-no output; the softmax or sigmoid belongs to the loss and may be
-    written at the last layer or left out. `seed` decides the initial weights, the shuffles, the validation
-    rows and what layers draw in training. `dtype` is "float32" or "float64", and all data is converted to
-    it. `reduction` "mean" or "sum" says what the loss of a batch is of its examples. `classes` lists the
-    labels in the order of the outputs, where the first data shall not decide them. Parameters are made when
-    the shape of the inputs is known: from `input_shape`, or from the first data.
-
-    Raises ConfigurationError for layers and a loss that do not fit, DTypeError for another dtype.
-
-    >>> X = np.array([[0., 0.], [0., 1.], [1., 0.], [1., 1.]])
-    >>> net = gn.Network([gn.Dense(8, activation="tanh"), gn.Dense(1)], loss="binary_cross_entropy", seed=0)
-    >>> history = net.fit(X, [0, 1, 1, 0], epochs=400, optimizer=gn.Adam(0.05))
-    >>> net.predict(X)
-    array([0, 1, 1, 0])
-    """
+class TrainableNetwork(NetworkState):
+    """What a Network does with data: it is trained, used, measured, certified and kept."""
 
     # -- training
 
@@ -283,21 +263,6 @@ class Network(NetworkState):
         values = run(graph, [*flatten(self._model)[0], rows, target], engine)
         return dict(zip(self.parameter_names, values, strict=True))
 
-    def trace(self, x: Any, y: Any) -> inspection.Trace:
-        """One example forward and back: every layer's z, y and delta, and the loss's derivatives.
-
-        x is one example (features,) or one row (1, features); y is its target as `fit` takes it. For a
-        classifier the last y is the probabilities. `print(net.trace(x, y))` shows all of it.
-        """
-        shape = self._require_built()
-        rows = self._rows([x] if np.shape(x) == shape else x)
-        if len(rows) != 1:
-            raise ShapeError(f"trace follows one example, of shape {shape}; x holds {len(rows)} rows.")
-        given = np.asarray(y)
-        one_row = given.ndim == 0 or (given.shape == self.output_shape and given.dtype.kind not in "OU")
-        target = self._encoding_for(as_targets([y] if one_row else y, 1), shape)[1]
-        return inspection.trace_example(self._composition, *self._model, rows[0], target[0])
-
     def certify(self, X: Any, y: Any, engine: str = "auto") -> inspection.Certificate:
         """Compares the gradient that training uses, on these rows, with differences of the loss in float64.
 
@@ -393,6 +358,3 @@ class Network(NetworkState):
         if not isinstance(given, (tuple, list)) or len(given) != 2:
             raise ConfigurationError("fit got validation_data that is no pair; it takes a tuple (X, y).")
         return self._read(*given, name="validation ")
-
-
-register_kind("network", Network.from_document)

@@ -98,13 +98,26 @@ def tanh(b: Builder, x: Value) -> Value:
     e = _expm1_series(
         b, s, [coefficient * 2 ** (k + 2) for k, coefficient in enumerate(_EXPM1[element])], b.add(s, s)
     )
-    half = b.fma(scale, e, b.sub(scale, 0.5))
-    return b.copysign(b.div(half, b.fma(scale, e, b.add(scale, 0.5))), x)
+    # the sign comes in while the series is summed, and not behind the division
+    half = b.fma(b.copysign(scale, x), e, b.copysign(b.sub(scale, 0.5), x))
+    return b.div(half, b.fma(scale, e, b.add(scale, 0.5)))
 
 
 def sigmoid(b: Builder, x: Value) -> Value:
-    """1 / (1 + e^-x), accurate relatively in the negative tail too."""
-    return b.div(1.0, b.add(exp(b, b.neg(x)), 1.0))
+    """1 / (1 + e^-x) as 0.5 / (0.5 + e^-x / 2), accurate relatively in the negative tail too.
+
+    Half the exponential needs one power of 2 where the whole would need two. It is infinite where x is cut
+    off below, and nothing beside 1 where x is cut off above.
+    """
+    form, element = FORMATS[x.type.element], x.type.element
+    x = b.minimum(-form.minus_one, b.maximum(-(form.bias + 2) * math.log(2), x))
+    rounding = form.rounding + form.bias - 1
+    rounded = b.fma(x, -math.log2(math.e), rounding)
+    scale = b.bitcast(b.shl(b.bitcast(rounded, form.integer), form.mantissa_bits), element)  # 2^(n - 1)
+    n = b.sub(rounded, rounding)
+    s = b.fma(n, form.ln2_low, b.fma(n, form.ln2_high, x))  # -x = n ln(2) - s
+    signed = [(-1) ** k * coefficient for k, coefficient in enumerate(_EXPM1[element])]
+    return b.div(0.5, b.fma(_expm1_series(b, s, signed, b.sub(1.0, s)), scale, 0.5))
 
 
 def log(b: Builder, x: Value) -> Value:

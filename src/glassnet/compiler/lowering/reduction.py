@@ -2,11 +2,11 @@
 
 A rows kernel works on one row at a time in phases: a phase runs along the row and gathers the reductions that
 need nothing but what earlier phases gave. Softmax takes three: the maximum; the sum of the exponentials; the
-quotients. In a row of many vectors a later phase computes again what it needs from an earlier one.
+quotients. A row of a few vectors stays in registers from phase to phase; in a longer one a later phase
+computes again what it needs from an earlier one.
 
 Where matrices lie column by column, a vector holds an element of each of many rows, and all these rows are
-worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes, so as many of
-them as there are lanes are turned into one vector.
+worked on at a time: their sums are sums of vectors. A sum over rows then is one across lanes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.loop_ir import Builder, Constant, Operand, Position, Type
+from glassnet.compiler.loop_ir import Buffer, Builder, Constant, Operand, Position, Type
 from glassnet.compiler.lowering.evaluate import Evaluator, Memory, Place
-from glassnet.compiler.lowering.nest import along
 from glassnet.compiler.passes.elements import element_of
 from glassnet.compiler.passes.fuse import Kernel
 from glassnet.compiler.passes.layout import Layout
@@ -24,7 +23,9 @@ from glassnet.compiler.passes.values import Values, lines_of
 from glassnet.core.graph import Node
 
 _COLUMN_CHAINS = 4  # independent sums in flight, to hide the latency of an addition
-_KEPT = 16  # columns of rows that lie across vectors, up to which their passes are written out
+_KEPT = 4  # columns of rows that lie across vectors, up to which their passes are written out
+_KEPT_VECTORS = 4  # the same for rows that lie along vectors,
+_KEPT_WORK = 64  # if no more than so many vectors of nodes are computed
 
 
 def lower_rows(b: Builder, values: Values, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
@@ -42,12 +43,16 @@ class _Rows:
         widest = full or [node.inputs[0] for node in kernel.nodes if values.is_row_reduction(node)]
         seen = [*widest, *(x for x in kernel.reads if lines_of(x) == kernel.space)]
         # One lane is enough for scalars; elsewhere lines are padded to whole vectors.
-        self.lanes = 1 if columns == 1 and rows == 1 else min(cpu.lanes(element_of(x.dtype)) for x in seen)
+        along = rows if self.transposed else columns
+        lanes = min(cpu.lanes_along(element_of(x.dtype), along) for x in seen)
+        self.lanes = 1 if columns == 1 and rows == 1 else lanes
         # Trips over rows, one or many at a time, and within them steps along the row.
         self.trips, self.trip = (rows, self.lanes) if self.transposed else (rows, 1)
         self.extent, self.step = (columns, 1) if self.transposed else (columns, self.lanes)
         self.kept: dict[int, Place] | None = None
-        if self.extent <= self.step * (_KEPT if self.transposed else 1):
+        vectors = -(-self.extent // self.step)
+        few = vectors == 1 or (vectors <= _KEPT_VECTORS and vectors * len(kernel.nodes) <= _KEPT_WORK)
+        if vectors <= _KEPT if self.transposed else few:
             self.kept = {}
         self.phase = self._phases()
 
@@ -160,8 +165,10 @@ class _Rows:
         if whole < self.extent:
             totals = chunk(whole, totals, self.extent - whole)
         for node, total in zip(reductions, totals, strict=True):
-            reduce = self.b.reduce_max if node.op.name == "row_max" else self.b.reduce_add
-            self.evaluator.row_values[node] = total if self.transposed else reduce(total)
+            if not self.transposed:
+                maximum = node.op.name == "row_max"
+                total = self.b.fold_lanes(total, self.b.maximum) if maximum else self.b.reduce_add(total)
+            self.evaluator.row_values[node] = total
 
     def _start(self, node: Node) -> Constant:
         type = Type(element_of(node.dtype), self.lanes)
@@ -173,7 +180,7 @@ class _Rows:
             value = self.b.select(_first_lanes(self.b, valid, self.lanes), value, self._start(node))
         if isinstance(total, Constant):
             return value
-        # NOTE a NaN in an earlier vector of a long line is lost here; the line's exponentials carry it on.
+        # NOTE a NaN may be lost in a maximum; the line's exponentials carry it on.
         return self.b.maximum(total, value) if maximum else self.b.add(total, value)
 
 
@@ -197,7 +204,8 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     anchor = kernel.anchor
     assert anchor is not None  # a columns kernel has one
     rows, columns = kernel.space
-    vector = Type(element_of(anchor.dtype), cpu.lanes(element_of(anchor.dtype)))
+    element, transposed = element_of(anchor.dtype), _lies_transposed(values, layout, kernel)
+    vector = Type(element, cpu.lanes(element) if transposed else cpu.lanes_along(element, columns))
 
     def finish(j: Position, total: Operand) -> None:
         place = Place(0, j, vector.lanes)
@@ -207,13 +215,9 @@ def lower_columns(b: Builder, values: Values, layout: Layout, kernel: Kernel, cp
     def value(i: Position, j: Position, way: str) -> Operand:
         return evaluator.value(anchor.inputs[0], Place(i, j, vector.lanes, way))
 
-    if _lies_transposed(values, layout, kernel):
-        along(
-            b,
-            columns,
-            vector.lanes,
-            lambda j, count: finish(j, _turned_sums(b, value, rows, j, count, vector)),
-        )
+    if transposed:
+        totals = _sums_along_lines(b, value, kernel.space, vector)
+        b.loop(0, columns, vector.lanes, lambda j: finish(j, b.load(totals, j, vector.lanes)))
     else:
         b.loop(0, columns, vector.lanes, lambda j: finish(j, _sum_of_rows(b, value, rows, j, vector)))
 
@@ -237,24 +241,25 @@ def _sum_of_rows(b: Builder, value: _Value, rows: int, j: Position, vector: Type
     return total
 
 
-def _turned_sums(b: Builder, value: _Value, rows: int, j: Position, count: int, vector: Type) -> Operand:
-    """The same where columns are lines: the vectors of `count` sums, turned and added up."""
-    lanes, zero = vector.lanes, b.zero(vector)
-
-    def add(i: Position, sums: Sequence[Operand], valid: int) -> list[Operand]:
-        new: list[Operand] = []
-        for column, total in enumerate(sums):
-            element = value(i, j + column, "i")
-            if valid < lanes:
-                element = b.select(_first_lanes(b, valid, lanes), element, zero)
-            new.append(element if total == zero else b.add(total, element))
-        return new
-
+def _sums_along_lines(b: Builder, value: _Value, space: tuple[int, int], vector: Type) -> Buffer:
+    """The sums of all columns, in memory, where columns are lines: one sum across lanes for each."""
+    (rows, columns), lanes = space, vector.lanes
+    totals = b.buffer(f"totals_{b.unique()}", vector.element, -(-columns // lanes) * lanes)
     whole = rows // lanes * lanes
-    sums = list(b.short_loop(0, whole, lanes, lambda i, *sums: add(i, sums, lanes), [zero] * count, trips=2))
-    if whole < rows:
-        sums = add(whole, sums, rows - whole)
-    return _tree(b, b.transpose_block([*sums, *[zero] * (lanes - count)]))
+
+    def column(j: Position) -> None:
+        def add(i: Position, total: Operand) -> list[Operand]:
+            element = value(i, j, "i")
+            return [element if isinstance(total, Constant) else b.add(total, element)]
+
+        (total,) = b.short_loop(0, whole, lanes, add, [b.zero(vector)])
+        if whole < rows:
+            last = b.select(_first_lanes(b, rows - whole, lanes), value(whole, j, "i"), b.zero(vector))
+            total = last if isinstance(total, Constant) else b.add(total, last)
+        b.store(totals, j, b.reduce_add(total))
+
+    b.loop(0, columns, 1, column)
+    return totals
 
 
 def _tree(b: Builder, terms: Sequence[Operand]) -> Operand:

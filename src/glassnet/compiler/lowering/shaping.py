@@ -30,20 +30,18 @@ def lower_copy(b: Builder, layout: Layout, kernel: Kernel, cpu: CPU) -> None:
     if max(source.shape) <= min(_SMALL, lanes):  # a line is one vector
         _copy_small(b, source, target, lanes)
         return
-    lines = -(-(source.shape[1] if source.transposed else source.shape[0]) // lanes)
-    along = -(-(source.shape[0] if source.transposed else source.shape[1]) // lanes)
-
-    piece = piece_of(source.buffer, lanes)
+    rows, columns = source.shape[::-1] if source.transposed else source.shape
+    lines, piece = -(-rows // lanes), piece_of(source.buffer, lanes)
 
     def block(line: Position, start: Position) -> None:
-        rows = [
+        block_rows = [
             b.load(source.buffer, source.at((line * lanes + r) * source.line + start), piece)
             for r in range(lanes)
         ]
-        for r, column in enumerate(b.transpose_block(rows)):
+        for r, column in enumerate(b.transpose_block(block_rows)):
             b.store(target.buffer, target.at((start + r) * target.line + line * lanes), column)
 
-    columns = along * lanes
+    # columns beyond the last piece are not even made
     b.loop(0, lines, 1, lambda line: b.loop(0, columns, piece, lambda start: block(line, start)) and None)
 
 

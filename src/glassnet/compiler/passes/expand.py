@@ -25,6 +25,9 @@ def expand(graph: Graph) -> Graph:
     return apply_rules(fold(graph), _RULES)
 
 
+_SHORT_ROW = 16  # elements that a vector or two hold: their division takes no longer than that of one number
+
+
 def _row_sum(x: Node, like: Node) -> Node:
     return make("sum", x, axes=(len(x.shape) - 1,), keepdims=True, like=like)
 
@@ -36,10 +39,12 @@ def _shifted(z: Node, like: Node) -> Node:
 
 
 def _softmax(node: Node) -> Node:
-    # softmax(z) = e * (1 / sum e), e = exp(z - max z)
+    # softmax(z) = e / sum e, e = exp(z - max z); e * (1 / sum e) where that saves divisions
     e = make("exp", _shifted(node.inputs[0], node), like=node)
-    reciprocal = make("divide", number(1.0, node.dtype), _row_sum(e, node), like=node)
-    return make("multiply", e, reciprocal, like=node)
+    total = _row_sum(e, node)
+    if node.shape[-1] <= _SHORT_ROW:
+        return make("divide", e, total, like=node)
+    return make("multiply", e, make("divide", number(1.0, node.dtype), total, like=node), like=node)
 
 
 def _cross_entropy(node: Node) -> Node:

@@ -234,16 +234,16 @@ class _Fusion:
     def merge(self) -> None:
         """Takes each map into the first later map that reads it in the same places, if it may wait."""
         maps = [kernel for kernel in self.kernels if kernel.kind == "rows" and not kernel.per_row]
-        for kernel in maps:
+        for number, kernel in enumerate(maps):
             made = set(kernel.nodes)
-            for reader in maps:
-                if reader is not kernel and self._continues(kernel, reader, made):
+            for reader in maps[number + 1 :]:
+                if self._continues(kernel, reader, made):
                     self._merge(kernel, reader)
                     break
 
     def _continues(self, kernel: Kernel, reader: Kernel, made: set[Node]) -> bool:
         """True where `reader` reads what `kernel` made in the same place, and nobody has to run between."""
-        if kernel.space != reader.space or kernel not in self.before.get(reader, ()):
+        if kernel.space != reader.space or kernel not in self.before[reader]:
             return False
         if any(kernel in self.before[between] for between in self.before[reader]):
             return False

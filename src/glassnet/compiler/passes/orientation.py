@@ -25,7 +25,7 @@ from glassnet.ops.matrix import split_spec
 
 # Cycles of a core with two vector units; what counts is how they compare.
 _COSTLY_OP = 8.0
-_SUM_ACROSS_LANES = 16.0
+_SUM_ACROSS_LANES = 12.0
 _COPY_IN_CACHE = 0.2  # an element of a transposed copy
 _COPY_BEYOND = 0.75
 _FIRST_CACHE = 8192  # elements of a matrix and its copy that stay in the first cache
@@ -76,6 +76,8 @@ class Orientation:
         self.kernels = kernels
         self.products: dict[Kernel, Product] = {}
         self._known: dict[tuple[Kernel, bool], Product] = {}
+        self._costs: dict[tuple[Kernel, bool], float] = {}
+        self._leaders: dict[Kernel, Node] = {}
         self._parent: dict[Node, Node] = {}
         self._ways: dict[Node, bool] = {}  # representative: transposed
         self._bound: set[Node] = set()  # nodes whose classes are not turned
@@ -272,13 +274,14 @@ class Orientation:
         return False
 
     def is_free(self, node: Node) -> bool:
-        """Whether the class of this representative may be turned."""
-        return node not in self._bound
+        """Whether the class of this representative may be turned; what fills no vector is left alone."""
+        return node not in self._bound and max(lines_of(node)) >= self.lanes[element_of(node.dtype)]
 
     def classes(self, kernel: Kernel) -> list[Node]:
         """The classes that a kernel's time depends on."""
-        nodes = [self.values.base(x) for x in kernel.anchor.inputs] if kernel.anchor else []
-        nodes = [*self._matrices(kernel), *nodes, *([kernel.anchor] if kernel.anchor else [])]
+        nodes = self._matrices(kernel)
+        if kernel.kind == "contraction" and kernel.anchor:
+            nodes += [kernel.anchor, *map(self.values.base, kernel.anchor.inputs)]
         return list(dict.fromkeys(self._find(x) for x in nodes if self.values.storage(x) == "matrix"))
 
     def _cost(self, kernels: Sequence[Kernel]) -> float:
@@ -286,37 +289,44 @@ class Orientation:
         copies: dict[Node, None] = {}
         total = 0.0
         for kernel in kernels:
+            turned = self.is_transposed(self._leading(kernel))
+            if (kernel, turned) not in self._costs:
+                self._costs[kernel, turned] = self._cost_of(kernel, turned=turned)
+            total += self._costs[kernel, turned]
             if kernel.kind == "contraction":
-                product = self._product(kernel)
-                total += self._cost_of_product(product, _work(kernel))
-                copies.update(dict.fromkeys(self._copied(product)))
-            else:
-                total += self._cost_of_rows(kernel)
+                copies.update(dict.fromkeys(self._copied(self._product(kernel))))
         for node in copies:
             rows, columns = lines_of(node)
             total += rows * columns * (_COPY_IN_CACHE if rows * columns < _FIRST_CACHE else _COPY_BEYOND)
         return total
 
-    def _cost_of_product(self, product: Product, work: float) -> float:
-        u, v, _ = product.extents
-        vectors, depths = self._vectors(v, product.b), [summand.extents[2] for summand in product.summands]
-        # The right operand is read once, the left one again for every panel.
-        traffic = sum(_reading(k * v) + _reading(u * k) * -(-vectors // _PANEL) for k in depths)
-        return product.batch * (u * vectors * (sum(depths) / 2 + work) + traffic)
+    def _leading(self, kernel: Kernel) -> Node:
+        """The matrix whose way is that of the kernel's loops."""
+        if kernel not in self._leaders:
+            anchor = kernel.anchor if kernel.kind == "contraction" else None
+            self._leaders[kernel] = anchor or self._matrices(kernel)[0]
+        return self._leaders[kernel]
 
-    def _cost_of_rows(self, kernel: Kernel) -> float:
-        members = self._matrices(kernel)
-        if not members:
-            return 0.0
+    def _cost_of(self, kernel: Kernel, *, turned: bool) -> float:
+        """About how many cycles one kernel takes, made this way."""
+        others = [node for node in kernel.nodes if not is_contraction(node)]
+        work = sum(_COSTLY_OP if node.op.name in COSTLY else 1.0 for node in others)
+        leading = self._leading(kernel)
+        if kernel.kind == "contraction":
+            product = self._product(kernel)
+            u, v, _ = product.extents
+            vectors, depths = self._vectors(v, leading), [summand.extents[2] for summand in product.summands]
+            # The right operand is read once, the left one again for every panel.
+            traffic = sum(_reading(k * v) + _reading(u * k) * -(-vectors // _PANEL) for k in depths)
+            return product.batch * (u * vectors * (sum(depths) / 2 + work) + traffic)
         rows, columns = kernel.space
-        sums = sum(map(self._is_reduction, kernel.nodes))
-        lanes = self.lanes[element_of(members[0].dtype)]
-        if not self.is_transposed(members[0]):
-            vectors = rows * self._vectors(columns, members[0])
-            return vectors * _work(kernel) + (rows * sums * _SUM_ACROSS_LANES if kernel.per_row else 0.0)
-        vectors = columns * self._vectors(rows, members[0])
-        turned = self._vectors(columns, members[0]) * lanes * 4.0  # a block of sums is turned
-        return vectors * _work(kernel) + (turned if kernel.kind == "columns" else 0.0)
+        if turned:
+            rows, columns = columns, rows
+        across = rows * _SUM_ACROSS_LANES * sum(map(self._is_reduction, kernel.nodes))
+        # A sum along what a vector holds is one across its lanes.
+        return rows * self._vectors(columns, leading) * work + (
+            across if turned is (kernel.kind == "columns") else 0.0
+        )
 
     def _vectors(self, extent: int, node: Node) -> int:
         return -(-extent // self.lanes[element_of(node.dtype)])
@@ -331,13 +341,6 @@ def _met_outside(values: Values, same_memory: Mapping[Node, Node]) -> set[Node]:
     """What comes from outside or goes there in each call: to turn it on the way would be slow."""
     outside = {*values.graph.inputs, *map(values.base, values.graph.outputs)}
     return outside.difference(same_memory, same_memory.values())
-
-
-def _work(kernel: Kernel) -> float:
-    """Cycles of a kernel's nodes for one vector, but for a product."""
-    return sum(
-        _COSTLY_OP if node.op.name in COSTLY else 1.0 for node in kernel.nodes if not is_contraction(node)
-    )
 
 
 class _Neighbours:

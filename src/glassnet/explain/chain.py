@@ -113,3 +113,13 @@ def _stages(name: str, layer: Layer, own: Parameters, x: NDArray, run: Run) -> I
             return activate(layer.activation, before, inside, layer.kind)
 
         yield Stage(name, layer, "y", activated, own, z, y, mask)
+
+
+@dataclass(frozen=True)
+class Account:
+    """One example followed to its divergence, with all that a worked solution is written from."""
+
+    composition: Composition
+    chain: Chain
+    target: NDArray
+    gradients: dict[str, NDArray]

@@ -11,10 +11,10 @@ from html import escape
 
 import numpy as np
 
+from glassnet import explain
 from glassnet.core.dtype import NDArray
 from glassnet.errors import ConfigurationError
-from glassnet.explain.chain import Stage, follow
-from glassnet.explain.worked import Account, worked_solution
+from glassnet.explain.chain import Account, Stage, follow
 from glassnet.nn import Activation, Parameters
 from glassnet.train.composition import Composition
 from glassnet.train.naming import named
@@ -70,7 +70,7 @@ class Trace:
         values stand there. Units, inputs and outputs count from 1: w2_13 leads from unit 3 of layer 1 to unit
         1 of layer 2.
         """
-        return worked_solution(self.account, learning_rate, digits)
+        return explain.worked_solution(self.account, learning_rate, digits)
 
     def __str__(self) -> str:
         return "\n".join(f"{label}{text}" for _, label, text in self._lines())
@@ -98,7 +98,7 @@ class Trace:
 def _labelled(layer: LayerTrace) -> tuple[list[str], list[NDArray]]:
     if layer.z is None:
         return ["y", "dloss/dy"], [layer.y, layer.delta]
-    if layer.y_bar is None:
+    if layer.y_bar is None or layer.y_bar is layer.delta:  # no activation of its own between
         return ["z", "y", "delta"], [layer.z, layer.y, layer.delta]
     return ["z", "y", "dloss/dy", "delta"], [layer.z, layer.y, layer.y_bar, layer.delta]
 

@@ -7,7 +7,6 @@ is written down here, never computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,12 +14,11 @@ import numpy as np
 
 from glassnet.core.dtype import FLOAT64, NDArray
 from glassnet.core.trace import as_array, placeholder, tracing
-from glassnet.explain.chain import Chain, Stage
-from glassnet.explain.derivation import derive
+from glassnet.explain.chain import Account, Stage
+from glassnet.explain.deriving import derive
 from glassnet.nn import Dense
 from glassnet.nn.activations import resolve
 from glassnet.nn.layer import activation_name
-from glassnet.train.composition import Composition
 from glassnet.transforms.derivatives import jacobian
 
 _MOST = 5  # units, or terms of a sum, that are all written down
@@ -29,16 +27,6 @@ _PROBE = np.array([0.25, 0.5])  # where a function is asked whether it sees its 
 
 Term = Sequence[tuple[str, float]] | None  # factors by name, each with its number; None is "..."
 _Above = tuple[int, Stage, NDArray] | None  # the number of the layer above, its z and its delta
-
-
-@dataclass(frozen=True)
-class Account:
-    """All that a worked solution is written from."""
-
-    composition: Composition
-    chain: Chain
-    target: NDArray
-    gradients: dict[str, NDArray]
 
 
 def worked_solution(account: Account, learning_rate: float | None, digits: int) -> str:
@@ -57,7 +45,7 @@ class _Writer:
         self.composition, self.chain = account.composition, account.chain
         self.target, self.gradients, self.digits = account.target, account.gradients, digits
         bars = iter(account.chain.after_bars)
-        self.layers = [
+        self.layers: list[tuple[int, Sequence[Stage], list[NDArray]]] = [
             (number, stages, [next(bars) for _ in stages])
             for number, stages in enumerate(account.chain.layers, 1)
         ]

@@ -1,0 +1,15 @@
+from .derivation import Case as Case
+from .derivation import Derivation as Derivation
+from .derivation import Partial as Partial
+from .deriving import derive as derive
+from .explanation import Explanation as Explanation
+from .explanation import explain_rows as explain_rows
+from .influence import Influence as Influence
+from .influence import Path as Path
+from .influence import influence as influence
+from .trace import LayerTrace as LayerTrace
+from .trace import Trace as Trace
+from .trace import trace_example as trace_example
+from .work import Work as Work
+from .work import work as work
+from .worked import worked_solution as worked_solution

@@ -2,6 +2,9 @@ from .derivation import Case as Case
 from .derivation import Derivation as Derivation
 from .derivation import Partial as Partial
 from .deriving import derive as derive
+from .exercises import Exercise as Exercise
+from .exercises import Verdict as Verdict
+from .exercises import exercise as exercise
 from .explanation import Explanation as Explanation
 from .explanation import explain_rows as explain_rows
 from .influence import Influence as Influence

@@ -123,3 +123,15 @@ class Account:
     chain: Chain
     target: NDArray
     gradients: dict[str, NDArray]
+
+    @property
+    def output(self) -> NDArray:
+        """The network's output: what the loss's own activation makes of the last value."""
+        return np.asarray(self.composition.link(self.chain.stages[-1].after))
+
+    @property
+    def desired(self) -> NDArray:
+        """The target, one-hot where it is the index of a class."""
+        if self.target.dtype.kind == "i" and self.target.ndim == 0:
+            return np.eye(self.chain.stages[-1].after.shape[-1])[self.target]
+        return self.target

@@ -42,6 +42,7 @@ class _Writer:
     """Writes the equations of one account; layers and units count from 1."""
 
     def __init__(self, account: Account, digits: int) -> None:
+        self.account = account
         self.composition, self.chain = account.composition, account.chain
         self.target, self.gradients, self.digits = account.target, account.gradients, digits
         bars = iter(account.chain.after_bars)
@@ -70,7 +71,9 @@ class _Writer:
             z = stages[-1].after
             yield f"  {link}, which belongs to the loss"
             before = f"{'z' if stages[-1].what == 'z' else 'y'}{number}"
-            yield from self._activations(link, before, f"p{number}", z, self._output(), self.composition.link)
+            yield from self._activations(
+                link, before, f"p{number}", z, self.account.output, self.composition.link
+            )
 
     def _affine(self, number: int, stage: Stage, unit: int) -> str:
         weight, before = stage.own["weight"], stage.before
@@ -155,22 +158,13 @@ class _Writer:
 
     def _from_loss(self, left: str, unit: int, bar: NDArray) -> str:
         """The loss's own derivative: written as y - d where it is that, and as its number elsewhere."""
-        y, d, value = self._output(), self._desired(), self._number(bar.flat[unit])
+        y, d, value = self.account.output, self.account.desired, self._number(bar.flat[unit])
         if bar is not self.layers[-1][2][-1] or y.shape != d.shape or not np.allclose(bar, y - d):
             return f"    {left} = {value}"
         number, stages, _ = self.layers[-1]
         letter = "p" if self.composition.loss.link else stages[-1].what
         numbers = f"{self._number(y.flat[unit])} - {self._bracketed(d.flat[unit])}"
         return f"    {left} = {letter}{number}_{unit + 1} - d_{unit + 1} = {numbers} = {value}"
-
-    def _output(self) -> NDArray:
-        return np.asarray(self.composition.link(self.chain.stages[-1].after))
-
-    def _desired(self) -> NDArray:
-        """The target, one-hot where it is the index of a class."""
-        if self.target.dtype.kind == "i" and self.target.ndim == 0:
-            return np.eye(self.chain.stages[-1].after.shape[-1])[self.target]
-        return self.target
 
     def _deltas(self, number: int, stage: Stage, bars: Sequence[NDArray]) -> Iterator[str]:
         slopes = np.asarray(jacobian(stage.of_input)(stage.before))

@@ -13,20 +13,18 @@ from itertools import combinations
 
 import numpy as np
 
-from glassnet import losses
-from glassnet.core.dtype import FLOAT64, NDArray
+from glassnet.core.dtype import NDArray
 from glassnet.core.random import Key, bits
 from glassnet.core.shape import Shape
-from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import ConfigurationError, DataError
+from glassnet.explain.deriving import derive
 from glassnet.explain.explanation import Explanation, explain_rows
 from glassnet.explain.mistakes import Mistake, usual_mistakes
 from glassnet.explain.trace import Trace, trace_example
 from glassnet.explain.variables import Variable
-from glassnet.nn import LSTM, Conv1D, Dense, Flatten, Layer, Parameters, SimpleRNN
-from glassnet.train.composition import Composition
-from glassnet.train.naming import named
+from glassnet.nn import LSTM, Conv1D, Dense, Flatten, Layer, SimpleRNN
 from glassnet.train.options import require_whole
+from glassnet.train.state import NetworkState
 
 _TOLERANCE = 0.005  # of an answer, relative to the derivative
 _LEAST = 1e-3  # a smaller derivative is tiresome to write
@@ -86,10 +84,10 @@ class Exercise:
     kind: str
     seed: int
     learning_rate: float | None
+    network: NetworkState = field(repr=False)
     trace: Trace = field(repr=False)
     explanation: Explanation = field(repr=False)
     variable: Variable = field(repr=False)
-    parameters: dict[str, NDArray] = field(repr=False)
 
     @property
     def answer(self) -> float:
@@ -106,13 +104,17 @@ class Exercise:
 
     @property
     def solution(self) -> str:
-        """The worked solution, with the derivative path by path at its end."""
-        asked = f"{self.variable} = {self.answer:.6g}"
-        if self.learning_rate is None:
-            asked = f"dL/d({self.variable}) = {self.answer:.6g}"
-        return (
-            f"{self.trace.worked(self.learning_rate)}\nBy the chain rule\n{self.explanation}\nAnswer: {asked}"
-        )
+        """The worked solution, for layers of other kinds than Dense with their derivation, and the paths."""
+        parts = [self.trace.worked(self.learning_rate)]
+        if not all(isinstance(layer, Dense) for layer in self.network.layers):
+            at = {"x": self.trace.x, "d": self.trace.target}
+            derivation = derive(self.network, str(self.variable), at=at, form="elements")
+            parts.append(f"Written out\n{derivation.text()}")
+        answer = f"Answer: dL/d({self.variable}) = {self.explanation.derivative:.6g}"
+        if self.learning_rate is not None:
+            step = f"{self._before:g} - {self.learning_rate:g} * ({self.explanation.derivative:.6g})"
+            answer += f", new {self.variable} = {step} = {self.answer:.6g}"
+        return "\n\n".join([*parts, f"Path by path\n{self.explanation}", answer])
 
     def check(self, answer: float) -> Verdict:
         """Whether the answer is right, and if not which factor of the chain rule is wrong, where it tells.
@@ -138,7 +140,7 @@ class Exercise:
             f"L = {loss.name}{f': {loss.formula}' if loss.formula else ''}",
             *(f"{name}: {one.describe()}" for name, one in zip(composition.names, layers, strict=True)),
             *([f"p = {loss.link} of the last z"] if loss.link else []),
-            *(f"{name} = {_neat(array)}" for name, array in self.parameters.items()),
+            *(f"{name} = {_neat(array)}" for name, array in self.network.parameters.items()),
             f"x = {_neat(self.trace.x)}, d = {_neat(self.trace.account.desired)}",
         ]
         asked = f"Find dL/d({self.variable}) to four significant digits; indices count from 0."
@@ -153,7 +155,7 @@ class Exercise:
 
     @property
     def _before(self) -> float:
-        return float(self.parameters[self.variable.name][self.variable.index])
+        return float(self.network.parameters[self.variable.name][self.variable.index])
 
     def _answered(self, derivative: float) -> float:
         """What is answered by someone who takes this for the derivative."""
@@ -212,25 +214,25 @@ def exercise(kind: str, seed: int = 0, *, update: bool = False) -> Exercise:
 def _drawn(kind: str, seed: int, key: Key, *, update: bool) -> Exercise:
     """An exercise with the numbers of this key, good or not."""
     made = _KINDS[kind]
-    composition = Composition.of(made.layers, losses.resolve(made.loss))
-    leaves, structure = flatten(composition.init(key, made.input_shape, FLOAT64)[0])
-    drawn = [_tenths(key.fold(place), leaf.shape) for place, leaf in enumerate(leaves)]
-    parameters: Parameters = unflatten(structure, drawn)
+    net = NetworkState(made.layers, made.loss, dtype="float64", input_shape=made.input_shape)
+    net.parameters = {
+        name: _tenths(key.fold(place), array.shape)
+        for place, (name, array) in enumerate(net.parameters.items())
+    }
     x = _tenths(key.fold(100), made.input_shape)
-    outputs = composition.output_shape(made.input_shape)
-    words = [int(word) for word in bits(key.fold(101), 2 + outputs[0])]
-    classifies = composition.loss.task == "classification"
-    target = np.array(words[2] % outputs[0] if classifies else [word % 9 / 10 + 0.1 for word in words[2:]])
-    by_name = named(parameters)
-    shape = by_name[made.wrt].shape
+    (outputs,) = net.output_shape
+    words = [int(word) for word in bits(key.fold(101), 2 + outputs)]
+    classifies = net.loss.task == "classification"
+    target = np.array(words[2] % outputs if classifies else [word % 9 / 10 + 0.1 for word in words[2:]])
+    shape = net.parameters[made.wrt].shape
     variable = Variable(
         made.wrt, tuple(map(int, np.unravel_index(words[0] % math.prod(shape), shape))), shape
     )
-    rows = x[None], target[None]
-    explanation = explain_rows(composition, parameters, {}, *rows, wrt=str(variable), paths=_PATHS)
-    trace = trace_example(composition, parameters, {}, x, target)
+    known = net._composition, *net._model
+    explanation = explain_rows(*known, x[None], target[None], wrt=str(variable), paths=_PATHS)
+    trace = trace_example(*known, x, target)
     rate = _RATES[words[1] % len(_RATES)] if update else None
-    return Exercise(kind, seed, rate, trace, explanation, variable, by_name)
+    return Exercise(kind, seed, rate, net, trace, explanation, variable)
 
 
 def _tenths(key: Key, shape: Shape) -> NDArray:

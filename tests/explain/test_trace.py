@@ -71,9 +71,7 @@ def test_the_worked_solution_of_mazur_has_the_published_numbers(
 def test_the_update_of_mazur_moves_all_weights_together(net: gn.Network, mazur: dict[str, Any]) -> None:
     updated = net.trace(X, TARGET).worked(RATE, digits=12).split("Update")[1]
     new = {line.split(" <- ")[0].strip(): float(line.split(" = ")[-1]) for line in updated.splitlines()[1:]}
-    weights = {
-        f"dense_{k}.weight": [[new[f"w{k}_{j}{i}"] for i in (1, 2)] for j in (1, 2)] for k in (1, 2)
-    }
+    weights = {f"dense_{k}.weight": [[new[f"w{k}_{j}{i}"] for i in (1, 2)] for j in (1, 2)] for k in (1, 2)}
     for k in (1, 2):
         np.testing.assert_allclose(weights[f"dense_{k}.weight"], mazur[f"W{k}_new"], rtol=1e-11)
     net.parameters = {**net.parameters, **weights}  # the page leaves the biases as they are
@@ -88,7 +86,9 @@ def test_jacobians_of_the_layers_multiply_to_that_of_the_network() -> None:
     net = gn.Network(layers, "half_squared_error", dtype="float64", input_shape=2, seed=1)
     x, d = np.array([0.5, -1.0]), np.array([1.0, 0.0])
     first, second, last = (layer.jacobian for layer in net.trace(x, d, jacobians=True).layers)
-    assert first is not None and second is not None and last is not None
+    assert first is not None
+    assert second is not None
+    assert last is not None
     step = 1e-3
     for column in range(2):
         moved = np.eye(2)[column] * step
@@ -143,7 +143,12 @@ def test_a_shared_layer_has_a_trace_for_each_place() -> None:
     net = gn.Network([shared, shared], "half_squared_error", dtype="float64", input_shape=2, seed=5)
     trace = net.trace([0.5, -0.25], [0.0, 1.0])
     first, second = trace.layers
+    assert first.y_bar is not None
     np.testing.assert_allclose(first.y_bar, second.delta @ net.parameters["twice.weight"], rtol=1e-13)
     both = np.outer(first.delta, [0.5, -0.25]) + np.outer(second.delta, first.y)
     np.testing.assert_allclose(trace.gradients["twice.weight"], both, rtol=1e-13)
     assert trace["twice"] is second
+    worked = trace.worked(digits=12)
+    assert "z2_1 = w1_11 y1_1 + w1_12 y1_2 + b1_1 = " in worked
+    assert "dL/dw1_21 = delta1_2 x_1 + delta2_2 y1_1 = " in worked
+    assert numbers(worked)["dL/dw1_21"] == pytest.approx(both[1, 0], rel=1e-10)

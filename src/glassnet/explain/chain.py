@@ -12,19 +12,23 @@ from typing import Any
 import numpy as np
 
 from glassnet.core.dtype import NDArray
-from glassnet.nn import Layer, Parameters, Run
+from glassnet.errors import GlassnetError
+from glassnet.nn import Activation, Layer, Parameters, Run
 from glassnet.nn.activations import ACTIVATIONS, resolve
 from glassnet.nn.layer import ActivatedLayer, activate
 from glassnet.nn.run import Record
 from glassnet.train.composition import Composition
-from glassnet.transforms.derivatives import jacobian, vjp
+from glassnet.transforms.derivatives import jacobian, jvp, vjp
+
+_PROBE = np.array([0.25, 0.5])
 
 
 @dataclass(frozen=True)
 class Stage:
     """One function of the composition: `function(own, before)` with the layer's parameters is `after`.
 
-    `what` is "z", or "y" for the layer's output. `mask` says which positions counted before it.
+    `what` is "z", or "y" for the layer's output. `mask` says which positions counted before it. `activation`
+    is f where the stage is f(z) and nothing else.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Stage:
     before: NDArray
     after: NDArray
     mask: NDArray | None
+    activation: Callable[[Any], Any] | None = None
 
     @property
     def title(self) -> str:
@@ -44,6 +49,14 @@ class Stage:
     def of_input(self, before: Any) -> Any:
         """The stage as a function of what stands before it."""
         return self.function(self.own, before)
+
+    @property
+    def diagonal(self) -> NDArray | None:
+        """d after / d before where it is a diagonal matrix, that of f(z) element by element."""
+        if self.activation is None or not elementwise(self.activation):
+            return None
+        ones = np.ones(self.before.shape)
+        return np.asarray(jvp(self.of_input, (self.before,), (ones,))[1]).reshape(-1)
 
     @property
     def jacobian(self) -> NDArray:
@@ -103,16 +116,27 @@ def _stages(name: str, layer: Layer, own: Parameters, x: NDArray, run: Run) -> I
         def whole(own: Parameters, before: Any) -> Any:
             return layer(own, before, replace(inside, record=Record(mask=mask)))
 
-        yield Stage(name, layer, "y", whole, own, x, y, mask)
+        alone = resolve(layer.activation, layer.kind) if isinstance(layer, Activation) else None
+        yield Stage(name, layer, "y", whole, own, x, y, mask, alone)
         return
     z = np.asarray(z)
     yield Stage(name, layer, "z", layer.pre_activation, own, x, z, mask)
-    if resolve(layer.activation, layer.kind) is not ACTIVATIONS["identity"]:
+    activation = resolve(layer.activation, layer.kind)
+    if activation is not ACTIVATIONS["identity"]:
 
         def activated(_: Parameters, before: Any) -> Any:
             return activate(layer.activation, before, inside, layer.kind)
 
-        yield Stage(name, layer, "y", activated, own, z, y, mask)
+        yield Stage(name, layer, "y", activated, own, z, y, mask, activation)
+
+
+def elementwise(function: Callable[[Any], Any]) -> bool:
+    """Whether an activation is a function of one number: softmax and its like see all of z together."""
+    try:
+        slopes = np.asarray(jacobian(function)(_PROBE))
+    except GlassnetError:  # it takes no vector of two
+        return False
+    return slopes.shape == (2, 2) and not slopes[0, 1] and not slopes[1, 0]
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,13 @@ def exercise(kind: str, seed: int = 0, *, update: bool = False) -> Exercise:
 
     >>> question = gn.exercise("neuron", seed=3)
     >>> print(question)
+    Exercise neuron, 3
+        L = half_squared_error: 1/2 sum (y - d)^2
+        dense_1: Dense(1, sigmoid)
+        dense_1.weight = [[ 0.3, -0.1]]
+        dense_1.bias = [-0.8]
+        x = [0.3, 0.2], d = [0.4]
+    Find dL/d(dense_1.weight[0, 0]) to four significant digits; indices count from 0.
     >>> question.check(question.answer).right
     True
     >>> print(question.check(-question.answer))

@@ -248,13 +248,13 @@ def _taken_apart(
 
 def _edges(chain: Chain, first: int) -> Edges:
     """The Jacobians from stage `first` on, up to one that is too large to be followed."""
-    end = first + 1
-    while end < len(chain.stages):
-        stage = chain.stages[end]
-        if stage.before.size * stage.after.size > LARGEST_JACOBIAN:
+    matrices: list[NDArray] = []
+    for stage in chain.stages[first + 1 :]:
+        diagonal = stage.diagonal
+        if diagonal is None and stage.before.size * stage.after.size > LARGEST_JACOBIAN:
             break
-        end += 1
-    matrices = [stage.jacobian for stage in chain.stages[first + 1 : end]]
+        matrices.append(stage.jacobian if diagonal is None else diagonal)
+    end = first + 1 + len(matrices)
     names = [_names(chain, number) for number in range(first, end)]
     return Edges(matrices, chain.after_bars[end - 1].reshape(-1), names)
 

@@ -24,7 +24,8 @@ LARGEST_JACOBIAN = 2**22  # elements; over a larger one no path is followed
 class Edges:
     """What leads from value to value: `matrices[k]` is d value_{k+1} / d value_k, `bars` is dL / d the last.
 
-    `names[k]` names the elements of value k, of which value 0 is the one that variables enter.
+    A diagonal matrix is its diagonal, (elements,). `names[k]` names the elements of value k, of which value 0
+    is the one that variables enter.
     """
 
     matrices: Sequence[NDArray]
@@ -82,7 +83,7 @@ def largest_paths(edges: Edges, entries: Sequence[Entry], most: int, target: str
         _, _, _, entry, units, factors = heappop(waiting)
         place = len(units) - 1
         if place < len(edges.matrices):
-            wait(entry, units, factors, edges.matrices[place][:, units[-1]])
+            wait(entry, units, factors, _column(edges.matrices[place], units[-1]))
             continue
         names = [edges.names[step][unit] for step, unit in enumerate(units)]
         shown.append(Path((entry.name, *names, target), (*factors, float(edges.bars[units[-1]]))))
@@ -95,10 +96,24 @@ def _from_the_end(edges: Edges) -> tuple[list[NDArray], list[NDArray], list[NDAr
     """For every element: dL / d element, the largest product of a path on from it, and the number of them."""
     totals, bounds, counts = [edges.bars], [np.abs(edges.bars)], [(edges.bars != 0) * 1.0]
     for matrix in reversed(edges.matrices):
-        totals.append(totals[-1] @ matrix)
-        bounds.append(np.max(np.abs(matrix) * bounds[-1][:, None], axis=0, initial=0.0))
-        counts.append(counts[-1] @ (matrix != 0))
+        sizes = np.abs(matrix)
+        if matrix.ndim == 1:
+            totals.append(totals[-1] * matrix)
+            bounds.append(bounds[-1] * sizes)
+            counts.append(counts[-1] * (matrix != 0))
+        else:
+            totals.append(totals[-1] @ matrix)
+            bounds.append(np.max(sizes * bounds[-1][:, None], axis=0, initial=0.0))
+            counts.append(counts[-1] @ (matrix != 0))
     return totals[::-1], bounds[::-1], counts[::-1]
+
+
+def _column(matrix: NDArray, unit: int) -> NDArray:
+    if matrix.ndim == 2:
+        return matrix[:, unit]
+    column = np.zeros(matrix.size)
+    column[unit] = matrix[unit]
+    return column
 
 
 def merged(found: Sequence[Paths], most: int) -> Paths:

@@ -15,7 +15,7 @@ from glassnet import explain
 from glassnet.core.dtype import NDArray
 from glassnet.errors import ConfigurationError
 from glassnet.explain.chain import Account, Stage, follow
-from glassnet.nn import Activation, Parameters
+from glassnet.nn import Parameters
 from glassnet.train.composition import Composition
 from glassnet.train.naming import named
 from glassnet.transforms.derivatives import grad, vjp
@@ -145,7 +145,7 @@ def _layer_trace(stages: tuple[Stage, ...], bars: list[NDArray], jacobians: bool
     z, delta = None, bars[0]
     if first.what == "z":
         z = first.after
-    elif isinstance(first.layer, Activation):  # its z is what it is given
+    elif first.activation is not None:  # its z is what it is given
         z, delta = first.before, np.asarray(vjp(first.of_input, first.before)[1](bars[0])[0])
     dy_dx: NDArray | None = None
     if jacobians:

@@ -17,7 +17,6 @@ from glassnet.errors import ConfigurationError
 from glassnet.explain.chain import Chain, Stage
 from glassnet.explain.paths import Entry
 from glassnet.nn import Parameters
-from glassnet.nn.layer import ActivatedLayer
 from glassnet.nn.recurrent import Recurrent
 from glassnet.train.naming import named
 from glassnet.transforms.derivatives import jacobian, jvp
@@ -93,8 +92,8 @@ def entries(chain: Chain, variable: Variable) -> list[tuple[int, list[Entry]]]:
 
 def _of_parameter(stage: Stage, variable: Variable) -> list[Entry]:
     names = list(named(stage.own, f"{stage.name}."))
-    if variable.name not in names or (stage.what == "y" and isinstance(stage.layer, ActivatedLayer)):
-        return []  # f(z) has no parameters
+    if variable.name not in names or stage.activation is not None:  # f(z) has no parameters
+        return []
     leaves, structure = flatten(stage.own)
     place = names.index(variable.name)
 

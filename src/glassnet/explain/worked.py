@@ -14,7 +14,7 @@ import numpy as np
 
 from glassnet.core.dtype import FLOAT64, NDArray
 from glassnet.core.trace import as_array, placeholder, tracing
-from glassnet.explain.chain import Account, Stage
+from glassnet.explain.chain import Account, Stage, elementwise
 from glassnet.explain.deriving import derive
 from glassnet.nn import Dense
 from glassnet.nn.activations import resolve
@@ -23,7 +23,6 @@ from glassnet.transforms.derivatives import jacobian
 
 _MOST = 5  # units, or terms of a sum, that are all written down
 _FIRST = 2  # of more than those, besides the last one
-_PROBE = np.array([0.25, 0.5])  # where a function is asked whether it sees its elements together
 
 Term = Sequence[tuple[str, float]] | None  # factors by name, each with its number; None is "..."
 _Above = tuple[int, Stage, NDArray] | None  # the number of the layer above, its z and its delta
@@ -50,6 +49,9 @@ class _Writer:
             (number, stages, [next(bars) for _ in stages])
             for number, stages in enumerate(account.chain.layers, 1)
         ]
+
+        # A layer that stands twice has its parameters once, named after its first place.
+        self.first = {stages[0].name: number for number, stages, _ in reversed(self.layers)}
 
     # -- forward
 
@@ -80,11 +82,11 @@ class _Writer:
         terms: list[Term] = [
             None
             if i is None
-            else [(_weight(number, unit, i), weight[unit, i]), (_input(number, i), before[i])]
+            else [(_weight(self.first[stage.name], unit, i), weight[unit, i]), (_input(number, i), before[i])]
             for i in _folded(before.size)
         ]
         if "bias" in stage.own:
-            terms.append([(f"b{number}_{unit + 1}", stage.own["bias"][unit])])
+            terms.append([(f"b{self.first[stage.name]}_{unit + 1}", stage.own["bias"][unit])])
         return self._equation(f"z{number}_{unit + 1}", terms, stage.after[unit])
 
     def _activated(self, activation: Any, z: str, y: str, stage: Stage) -> Iterator[str]:
@@ -134,7 +136,7 @@ class _Writer:
                 yield from _each(bars[-1].size, partial(self._arriving, name, bars[-1], above))
                 if len(stages) > 1:
                     yield from self._deltas(number, stages[1], bars)
-                yield from self._gradient_lines(number, stages[0], bars[0])
+                yield from self._gradient_lines(number, stages[0])
             else:
                 yield f"    {name} = {self._array(bars[-1])}"
             above = (number, stages[0], bars[0]) if plain else None
@@ -151,7 +153,10 @@ class _Writer:
         terms: list[Term] = [
             None
             if j is None
-            else [(f"delta{number}_{j + 1}", delta[j]), (_weight(number, j, unit), weight[j, unit])]
+            else [
+                (f"delta{number}_{j + 1}", delta[j]),
+                (_weight(self.first[stage.name], j, unit), weight[j, unit]),
+            ]
             for j in _folded(delta.size)
         ]
         return self._equation(left, terms, value)
@@ -187,23 +192,34 @@ class _Writer:
 
         yield from _each(stage.before.size, line)
 
-    def _gradient_lines(self, number: int, stage: Stage, delta: NDArray) -> Iterator[str]:
+    def _gradient_lines(self, number: int, stage: Stage) -> Iterator[str]:
+        places = [
+            (place, stages[0], bars[0]) for place, stages, bars in self.layers if stages[0].name == stage.name
+        ]
+        if number != self.first[stage.name] or any(one.before.ndim != 1 for _, one, _ in places):
+            return
+
         for element in _elements(number, stage):
             if element is None:
                 yield "    ..."
                 continue
             name, leaf, index = element
-            factors = [(f"delta{number}_{index[0] + 1}", delta[index[0]])]
-            if leaf == "weight":
-                factors.append((_input(number, index[1]), stage.before[index[1]]))
-            yield self._equation(f"dL/d{name}", [factors], self.gradients[f"{stage.name}.{leaf}"][index])
+            terms: list[Term] = []
+            for place, one, delta in places:
+                factors = [(f"delta{place}_{index[0] + 1}", delta[index[0]])]
+                if leaf == "weight":
+                    factors.append((_input(place, index[1]), one.before[index[1]]))
+                terms.append(factors)
+            yield self._equation(f"dL/d{name}", terms, self.gradients[f"{stage.name}.{leaf}"][index])
 
     # -- update
 
     def update(self, rate: float) -> Iterator[str]:
         """Every parameter that is written down, after one step of gradient descent."""
         for number, stages, _ in self.layers:
-            for element in _elements(number, stages[0]) if _is_plain(stages) else ():
+            if not _is_plain(stages) or number != self.first[stages[0].name]:
+                continue
+            for element in _elements(number, stages[0]):
                 if element is None:
                     yield "    ..."
                     continue
@@ -277,11 +293,11 @@ def _elements(number: int, stage: Stage) -> Iterator[tuple[str, str, tuple[int, 
 
 def _symbol(function: Callable[[Any], Any]) -> str | None:
     """How a function of one number is written, from its op's declaration; None for a vector function."""
-    with tracing():
-        z = placeholder((2,), FLOAT64)
-        y = as_array(function(z)).node
-    if y.shape != (2,) or np.any(jacobian(function)(_PROBE)[[0, 1], [1, 0]]):
+    if not elementwise(function):
         return None
+    with tracing():
+        z = placeholder((), FLOAT64)
+        y = as_array(function(z)).node
     prime = y.op.formula.prime if y.inputs == (z.node,) else None
     return prime or activation_name(function)
 

@@ -119,8 +119,8 @@ class Exercise:
     def check(self, answer: float) -> Verdict:
         """Whether the answer is right, and if not which factor of the chain rule is wrong, where it tells.
 
-        An answer counts as a value when it is within half a percent of the derivative (of the step) of it.
-        Raises DataError for an answer that is no finite number.
+        An answer stands for a value that it differs from by no more than half a percent of the derivative, or
+        of the step. Raises DataError for an answer that is no finite number.
         """
         if isinstance(answer, (str, bool)) or np.ndim(answer) or not np.isfinite(answer):
             raise DataError(f"check got {answer!r}; an answer is one finite number.")
@@ -175,7 +175,7 @@ class Exercise:
 
     def _tells(self) -> bool:
         """Whether a wrong factor shows: the values of different ones lie apart, and from the answer."""
-        if len(self.explanation.paths) == _PATHS or abs(self.explanation.derivative) < _LEAST:
+        if self.explanation.number_of_others or abs(self.explanation.derivative) < _LEAST:
             return False
         if any(self._close(self.answer, one.value, _APART) for one in self.mistakes):
             return False

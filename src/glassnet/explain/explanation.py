@@ -189,10 +189,9 @@ class _Question:
         """The whole derivative in one backward pass, that of every row alone, and that of the penalty."""
 
         def of_row(by: Any, x: Any, target: Any) -> Any:
-            place = tuple(variable.name.split("."))
-            place = place[:1] if place[-1] == "y" else place
             x = x + by * variable.one_hot if variable.name == "x" else x
-            run = Run(statistics=self.statistics, record=Record(probes={place: by * variable.one_hot}))
+            probes = {place: by * variable.one_hot} if variable.name not in fixed else {}
+            run = Run(statistics=self.statistics, record=Record(probes=probes))
             last = self.composition.into_loss(self._moved(variable, by), x, run)
             return self.end(last, run, target)
 
@@ -204,6 +203,9 @@ class _Question:
             total = gnp.sum(each) * share
             return total if self.goal is not None else total + penalty(by)
 
+        fixed = {"x", *named(self.parameters)}
+        layer, _, what = variable.name.rpartition(".")
+        place = (layer,) if what == "y" else (layer, what)
         zero, share = np.float64(0), math.prod(self.last_edges(0)[1])
         each = vmap(grad(of_row), in_axes=(None, 0, 0))(zero, self.X, self.target) * share
         own = 0.0 if self.goal is not None else float(grad(penalty)(zero))
@@ -230,16 +232,17 @@ def _taken_apart(
     searches: list[Paths] = []
     for number, ways in entries(chain, variable):
         bars = chain.after_bars[number].reshape(-1)
-        steps += [Path((way.name, names[-1]), (float(way.slopes @ bars) * share,)) for way in ways]
-        titles, slopes = _names(chain, number), np.sum([way.slopes for way in ways], axis=0)
+        if len(ways) > 1:
+            steps += [Path((way.name, names[-1]), (float(way.slopes @ bars) * share,)) for way in ways]
+        slopes = np.sum([way.slopes for way in ways], axis=0)
         for unit in np.flatnonzero(slopes * bars):
-            title, slope = titles[unit], float(slopes[unit])
-            units.append(Path((str(variable), title, *names), (slope, float(bars[unit]), *shares)))
+            edges = float(slopes[unit]), float(bars[unit]), *shares
+            units.append(Path((str(variable), _name(chain, number, int(unit)), *names), edges))
         searches.append(largest_paths(_edges(chain, number), ways, most, names[0]))
-    if not searches:  # the last value of all
+    if chain.stages[-1].title == variable.name:
         bar = float(chain.after_bars[-1][variable.index])
-        units = [Path((str(variable), *names), (bar, *shares))]
-        return [], units, Paths(tuple(units), 0.0, 0)
+        units.append(Path((str(variable), *names), (bar, *shares)))
+        searches.append(Paths((Path((str(variable), names[0]), (bar,)),), 0.0, 0))
     found = merged(searches, most)
     shown = tuple(Path((*path.variables, *names[1:]), (*path.edges, *shares)) for path in found.shown)
     units.sort(key=lambda path: -abs(path.product))
@@ -254,14 +257,13 @@ def _edges(chain: Chain, first: int) -> Edges:
         if diagonal is None and stage.before.size * stage.after.size > LARGEST_JACOBIAN:
             break
         matrices.append(stage.jacobian if diagonal is None else diagonal)
-    end = first + 1 + len(matrices)
-    names = [_names(chain, number) for number in range(first, end)]
-    return Edges(matrices, chain.after_bars[end - 1].reshape(-1), names)
+    bars = chain.after_bars[first + len(matrices)].reshape(-1)
+    return Edges(matrices, bars, lambda step, unit: _name(chain, first + step, unit))
 
 
-def _names(chain: Chain, number: int) -> list[str]:
+def _name(chain: Chain, number: int, unit: int) -> str:
     stage = chain.stages[number]
-    return [element(stage.title, tuple(map(int, index))) for index in np.ndindex(stage.after.shape)]
+    return element(stage.title, tuple(map(int, np.unravel_index(unit, stage.after.shape))))
 
 
 def _verify(what: str, parts: Sequence[float], whole: float, sizes: Sequence[float] = ()) -> None:

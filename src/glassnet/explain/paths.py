@@ -8,7 +8,7 @@ the largest product that is still to come as its bound, and what it leaves unfin
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -24,13 +24,13 @@ LARGEST_JACOBIAN = 2**22  # elements; over a larger one no path is followed
 class Edges:
     """What leads from value to value: `matrices[k]` is d value_{k+1} / d value_k, `bars` is dL / d the last.
 
-    A diagonal matrix is its diagonal, (elements,). `names[k]` names the elements of value k, of which value 0
-    is the one that variables enter.
+    A diagonal matrix is its diagonal, (elements,). `name(k, i)` is the name of element i of
+    value k; value 0 is the one that variables enter.
     """
 
     matrices: Sequence[NDArray]
     bars: NDArray
-    names: Sequence[Sequence[str]]
+    name: Callable[[int, int], str]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def largest_paths(edges: Edges, entries: Sequence[Entry], most: int, target: str
         if place < len(edges.matrices):
             wait(entry, units, factors, _column(edges.matrices[place], units[-1]))
             continue
-        names = [edges.names[step][unit] for step, unit in enumerate(units)]
+        names = [edges.name(step, unit) for step, unit in enumerate(units)]
         shown.append(Path((entry.name, *names, target), (*factors, float(edges.bars[units[-1]]))))
     left = [(product, len(units) - 1, units[-1]) for _, _, product, _, units, _ in waiting]
     others = math.fsum(product * totals[place][unit] for product, place, unit in left)

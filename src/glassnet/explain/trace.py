@@ -29,7 +29,7 @@ class LayerTrace:
 
     A layer without a z of its own (pooling, a recurrent layer, a container) has z None, and delta is dDiv/dy.
     Where the loss contains the output activation, the last layer's y_bar is None: the divergence is one of z.
-    `jacobian`, where asked for, is dy/dx of the layer, of shape y.shape + x.shape.
+    `jacobian`, where asked for, is dy/dx of the layer (there dz/dx), of shape y.shape + x.shape.
     """
 
     name: str

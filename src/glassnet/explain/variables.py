@@ -103,14 +103,13 @@ def _of_parameter(stage: Stage, variable: Variable) -> list[Entry]:
 
     layer = stage.layer
     if not isinstance(layer, Recurrent):
-        slopes = jvp(lambda by: stage.function(moved(by), stage.before), (np.float64(0),), (np.float64(1),))[
-            1
-        ]
-        return [_entry(str(variable), slopes)]
-    steps = _by_step(layer, stage, moved)
-    return [
-        _entry(f"{variable} at step {step}", slopes) for step, slopes in enumerate(np.moveaxis(steps, -1, 0))
-    ]
+
+        def made(by: Any) -> Any:
+            return stage.function(moved(by), stage.before)
+
+        return [_entry(str(variable), jvp(made, (np.float64(0),), (np.float64(1),))[1])]
+    by_step = np.moveaxis(_by_step(layer, stage, moved), -1, 0)
+    return [_entry(f"{variable} at step {step}", slopes) for step, slopes in enumerate(by_step)]
 
 
 def _by_step(layer: Recurrent, stage: Stage, moved: Callable[[Any], Parameters]) -> NDArray:

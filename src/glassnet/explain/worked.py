@@ -17,9 +17,7 @@ from glassnet.core.trace import as_array, placeholder, tracing
 from glassnet.explain.chain import Account, Stage, elementwise
 from glassnet.explain.deriving import derive
 from glassnet.nn import Dense
-from glassnet.nn.activations import resolve
 from glassnet.nn.layer import activation_name
-from glassnet.transforms.derivatives import jacobian
 
 _MOST = 5  # units, or terms of a sum, that are all written down
 _FIRST = 2  # of more than those, besides the last one
@@ -49,7 +47,6 @@ class _Writer:
             (number, stages, [next(bars) for _ in stages])
             for number, stages in enumerate(account.chain.layers, 1)
         ]
-
         # A layer that stands twice has its parameters once, named after its first place.
         self.first = {stages[0].name: number for number, stages, _ in reversed(self.layers)}
 
@@ -65,17 +62,14 @@ class _Writer:
             affine = stages[0]
             yield from _each(affine.after.size, partial(self._affine, number, affine))
             if len(stages) > 1:
-                activation = stages[0].layer.output_activation
-                yield from self._activated(activation, f"z{number}", f"y{number}", *stages[1:])
+                f, z, y = stages[1].activation, stages[1].before, stages[1].after
+                yield from self._activations(f, f"z{number}", f"y{number}", z, y)
         number, stages, _ = self.layers[-1]
         link = self.composition.loss.link
         if link:
-            z = stages[-1].after
             yield f"  {link}, which belongs to the loss"
-            before = f"{'z' if stages[-1].what == 'z' else 'y'}{number}"
-            yield from self._activations(
-                link, before, f"p{number}", z, self.account.output, self.composition.link
-            )
+            before, z = f"{stages[-1].what}{number}", stages[-1].after
+            yield from self._activations(self.composition.link, before, f"p{number}", z, self.account.output)
 
     def _affine(self, number: int, stage: Stage, unit: int) -> str:
         weight, before = stage.own["weight"], stage.before
@@ -89,19 +83,13 @@ class _Writer:
             terms.append([(f"b{self.first[stage.name]}_{unit + 1}", stage.own["bias"][unit])])
         return self._equation(f"z{number}_{unit + 1}", terms, stage.after[unit])
 
-    def _activated(self, activation: Any, z: str, y: str, stage: Stage) -> Iterator[str]:
-        function = resolve(activation, stage.layer.kind)
-        yield from self._activations(activation, z, y, stage.before, stage.after, function)
-
-    def _activations(
-        self, activation: Any, z: str, y: str, before: NDArray, after: NDArray, function: Any
-    ) -> Iterator[str]:
+    def _activations(self, function: Any, z: str, y: str, before: NDArray, after: NDArray) -> Iterator[str]:
         symbol = _symbol(function)
 
         def line(unit: int) -> str:
             left, value = f"{y}_{unit + 1}", self._number(after.flat[unit])
             if symbol is None:  # a vector activation: each output sees every z
-                return f"    {left} = {activation_name(activation)}({z})_{unit + 1} = {value}"
+                return f"    {left} = {activation_name(function)}({z})_{unit + 1} = {value}"
             number = self._number(before.flat[unit])
             return f"    {left} = {symbol}({z}_{unit + 1}) = {symbol}({number}) = {value}"
 
@@ -172,22 +160,22 @@ class _Writer:
         return f"    {left} = {letter}{number}_{unit + 1} - d_{unit + 1} = {numbers} = {value}"
 
     def _deltas(self, number: int, stage: Stage, bars: Sequence[NDArray]) -> Iterator[str]:
-        slopes = np.asarray(jacobian(stage.of_input)(stage.before))
-        symbol = _symbol(resolve(stage.layer.output_activation, stage.layer.kind))
-        if symbol:
-            yield f"    {_slope_formula(stage, symbol)}"
+        symbol, slopes = _symbol(stage.activation), stage.diagonal
+        if stage.activation is not None and symbol is not None:
+            yield f"    {_slope_formula(stage.activation, symbol)}"
+        matrix = stage.jacobian if slopes is None else np.empty((0, 0))
 
         def line(unit: int) -> str:
-            terms: list[Term] = []
-            for j in [unit] if symbol else _folded(stage.after.size):
-                slope = (
-                    f"{symbol}'(z{number}_{unit + 1})"
-                    if symbol
-                    else f"dy{number}_{(j or 0) + 1}/dz{number}_{unit + 1}"
-                )
-                terms.append(
-                    None if j is None else [(f"dL/dy{number}_{j + 1}", bars[1][j]), (slope, slopes[j, unit])]
-                )
+            z = f"z{number}_{unit + 1}"
+            if slopes is not None:
+                factors = [(f"dL/dy{number}_{unit + 1}", bars[1][unit]), (f"{symbol}'({z})", slopes[unit])]
+                return self._equation(f"delta{number}_{unit + 1}", [factors], bars[0][unit])
+            terms: list[Term] = [
+                None
+                if j is None
+                else [(f"dL/dy{number}_{j + 1}", bars[1][j]), (f"dy{number}_{j + 1}/d{z}", matrix[j, unit])]
+                for j in _folded(stage.after.size)
+            ]
             return self._equation(f"delta{number}_{unit + 1}", terms, bars[0][unit])
 
         yield from _each(stage.before.size, line)
@@ -198,7 +186,6 @@ class _Writer:
         ]
         if number != self.first[stage.name] or any(one.before.ndim != 1 for _, one, _ in places):
             return
-
         for element in _elements(number, stage):
             if element is None:
                 yield "    ..."
@@ -234,12 +221,15 @@ class _Writer:
     def _equation(self, left: str, terms: Sequence[Term], value: float) -> str:
         """left = the terms = the terms in numbers = value."""
         names = " + ".join("..." if term is None else " ".join(name for name, _ in term) for term in terms)
-        numbers = " + ".join("..." if term is None else self._times(term) for term in terms)
-        sides = [left, names, numbers.removeprefix("(").replace(")", "", numbers.startswith("("))]
-        return "    " + " = ".join(dict.fromkeys([*sides, self._number(value)]))
+        products = ("..." if term is None else self._times(term, place) for place, term in enumerate(terms))
+        sides = [left, names, " + ".join(products), self._number(value)]
+        return "    " + " = ".join(dict.fromkeys(sides))
 
-    def _times(self, term: Sequence[tuple[str, float]]) -> str:
-        return " * ".join(self._bracketed(value) for _, value in term)
+    def _times(self, term: Sequence[tuple[str, float]], place: int) -> str:
+        """The factors in numbers; a minus at the very front needs no brackets."""
+        (_, first), *others = term
+        written = [self._bracketed(first) if place else self._number(first)]
+        return " * ".join(written + [self._bracketed(value) for _, value in others])
 
     def _bracketed(self, value: float) -> str:
         text = self._number(value)
@@ -291,9 +281,9 @@ def _elements(number: int, stage: Stage) -> Iterator[tuple[str, str, tuple[int, 
             yield f"b{number}_{unit + 1}", "bias", (unit,)
 
 
-def _symbol(function: Callable[[Any], Any]) -> str | None:
+def _symbol(function: Callable[[Any], Any] | None) -> str | None:
     """How a function of one number is written, from its op's declaration; None for a vector function."""
-    if not elementwise(function):
+    if function is None or not elementwise(function):
         return None
     with tracing():
         z = placeholder((), FLOAT64)
@@ -302,8 +292,8 @@ def _symbol(function: Callable[[Any], Any]) -> str | None:
     return prime or activation_name(function)
 
 
-def _slope_formula(stage: Stage, symbol: str) -> str:
+def _slope_formula(function: Callable[[Any], Any], symbol: str) -> str:
     """f'(z) as a formula, from the declaration."""
-    slope = derive(resolve(stage.layer.output_activation, stage.layer.kind), names=("z",))
+    slope = derive(function, names=("z",))
     left = f"{symbol}'(z)"
     return f"{left} = {slope.definitions.get(left, slope.partials['z'].formula)}"

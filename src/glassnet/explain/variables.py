@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-import glassnet.numpy as gnp
 from glassnet.core.dtype import NDArray
 from glassnet.core.shape import Shape
 from glassnet.core.tree import flatten, unflatten
@@ -19,7 +19,8 @@ from glassnet.explain.paths import Entry
 from glassnet.nn import Parameters
 from glassnet.nn.recurrent import Recurrent
 from glassnet.train.naming import named
-from glassnet.transforms.derivatives import jacobian, jvp
+from glassnet.transforms.batch import vmap
+from glassnet.transforms.derivatives import jvp
 
 _TEXT = re.compile(r"\s*([\w.]+)\s*(?:\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\])?\s*")
 
@@ -108,26 +109,38 @@ def _of_parameter(stage: Stage, variable: Variable) -> list[Entry]:
             return stage.function(moved(by), stage.before)
 
         return [_entry(str(variable), jvp(made, (np.float64(0),), (np.float64(1),))[1])]
-    by_step = np.moveaxis(_by_step(layer, stage, moved), -1, 0)
+    by_step = _by_step(layer, stage, moved)
     return [_entry(f"{variable} at step {step}", slopes) for step, slopes in enumerate(by_step)]
 
 
 def _by_step(layer: Recurrent, stage: Stage, moved: Callable[[Any], Parameters]) -> NDArray:
-    """d after / d the parameter as it is used at each step alone: after.shape + (steps,)."""
+    """d after / d the parameter as it is used at each step alone: (steps, *after.shape).
+
+    What a step adds is carried on by all later ones, in which the parameter stands still.
+    """
     count = len(stage.before)
-    order = range(count)[::-1] if layer.go_backwards else range(count)
+    state = layer.initial_state(stage.before.dtype)
+    carried: Any = tuple(np.zeros((count, *one.shape)) for one in state)  # d state / d each use
+    outputs = np.zeros((count, count, layer.units))  # (uses, positions, units)
 
-    def walk(by: Any) -> Any:
-        state = layer.initial_state(stage.before.dtype)
-        outputs: dict[int, Any] = {}
-        for step in order:
-            one = slice(step, step + 1)
-            mask = None if stage.mask is None else stage.mask[one]
-            rows, state = layer.unroll(moved(by[step]), stage.before[one], state, mask)
-            outputs[step] = rows[0]
-        return gnp.stack([outputs[step] for step in range(count)]) if layer.return_sequences else state[0]
+    def after(by: Any, state: Any, x: Any, mask: Any) -> Any:
+        return layer.unroll(moved(by), x, state, mask)[1]
 
-    return np.asarray(jacobian(walk)(np.zeros(count)))
+    for step in range(count)[::-1] if layer.go_backwards else range(count):
+        here = slice(step, step + 1)
+        mask = None if stage.mask is None else stage.mask[here]
+        advance = partial(after, x=stage.before[here], mask=mask)
+        carried = tuple(np.array(one) for one in vmap(partial(_carry, advance, state))(carried))
+        start = np.float64(0), state
+        state, new = jvp(advance, start, (np.float64(1), tuple(np.zeros_like(one) for one in state)))
+        for tangents, own in zip(carried, new, strict=True):
+            tangents[step] = own
+        outputs[:, step] = carried[0]
+    return outputs if layer.return_sequences else carried[0]
+
+
+def _carry(advance: Callable[[Any, Any], Any], state: Any, tangents: Any) -> Any:
+    return jvp(partial(advance, 0.0), (state,), (tangents,))[1]
 
 
 def _entry(name: str, slopes: Any) -> Entry:

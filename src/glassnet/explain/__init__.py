@@ -1,22 +1,8 @@
-"""What a computation means: formulas and derivations, read from the declarations of the ops."""
+"""What a computation means: formulas, derivations, traces and explanations, read from the declarations.
 
-from glassnet.explain.derivation import Case, Derivation, Partial
-from glassnet.explain.deriving import derive
-from glassnet.explain.diagram import Diagram
-from glassnet.explain.diagram_function import diagram
-from glassnet.explain.influence import Influence, Path, influence
-from glassnet.explain.work import Work, work
+The names are those of the stub beside this file; each is loaded when it is first asked for.
+"""
 
-__all__ = [
-    "Case",
-    "Derivation",
-    "Diagram",
-    "Influence",
-    "Partial",
-    "Path",
-    "Work",
-    "derive",
-    "diagram",
-    "influence",
-    "work",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -12,9 +12,9 @@ from glassnet.core.graph import ancestors
 from glassnet.core.trace import as_array, tracing, variable
 from glassnet.core.tree import flatten, unflatten
 from glassnet.errors import DifferentiationError, DTypeError
-from glassnet.explain.diagram import Diagram, draw
 from glassnet.explain.diagram_cells import Value
 from glassnet.explain.diagram_network import UNITS, diagram_of_network
+from glassnet.explain.drawing import Diagram, draw
 from glassnet.explain.naming import assigned_names
 from glassnet.train.naming import named
 from glassnet.train.options import require_whole

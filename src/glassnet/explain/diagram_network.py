@@ -12,8 +12,8 @@ from glassnet.core.shape import size_of
 from glassnet.core.trace import Array, as_array, tracing, variable
 from glassnet.core.tree import flatten, tree_map, unflatten
 from glassnet.errors import ShapeError
-from glassnet.explain.diagram import Diagram, draw
 from glassnet.explain.diagram_cells import Value, locate
+from glassnet.explain.drawing import Diagram, draw
 from glassnet.nn import Parameters, Run
 from glassnet.train.composition import Composition
 from glassnet.train.naming import named

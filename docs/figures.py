@@ -563,6 +563,48 @@ def lstm_diagram() -> Diagram:
     return gn.diagram(cell, 0.5, -0.4, 1.5, highlight="x")
 
 
+@diagram
+def input_diagram() -> Diagram:
+    """The loss of a layer of two units as a function of its input."""
+    W = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 1.0]])
+    b, x, d = np.array([0.5, -0.5]), np.array([0.2, 0.1, -0.4]), np.array([1.0, 0.0])
+
+    def f(x: Any) -> Any:
+        z = W @ x + b
+        error = gnp.tanh(z) - d
+        return (error * error).sum() / 2
+
+    return gn.diagram(f, x, highlight="x[1]", units=3)
+
+
+@diagram
+def softmax_diagram() -> Diagram:
+    """The first of three outputs of softmax, and the two paths of its own z."""
+
+    def softmax(z1: Any, z2: Any, z3: Any) -> Any:
+        e1 = gnp.exp(z1)
+        e2 = gnp.exp(z2)
+        e3 = gnp.exp(z3)
+        s = e1 + e2 + e3
+        y1 = e1 / s
+        return y1  # noqa: RET504 - the diagram takes its name
+
+    return gn.diagram(softmax, *np.log([1.0, 2.0, 5.0]), highlight="z1")
+
+
+@diagram
+def sigmoids_diagram() -> Diagram:
+    """A chain of three sigmoids with weights of 1."""
+
+    def chain(x: Any, w1: Any, w2: Any, w3: Any) -> Any:
+        y1 = gnp.sigmoid(w1 * x)
+        y2 = gnp.sigmoid(w2 * y1)
+        y3 = gnp.sigmoid(w3 * y2)
+        return y3  # noqa: RET504 - the diagram takes its name
+
+    return gn.diagram(chain, 1.0, 1.0, 1.0, 1.0, highlight="x")
+
+
 def main(names: list[str]) -> None:
     """Writes the figures and diagrams `names`, or all."""
     known = [*FIGURES, *DIAGRAMS]

@@ -33,6 +33,7 @@ FAMILIES = {
         gn.nn.Flatten(),
         gn.Dense(2),
     ],  # its key_bias has no effect: the rounding of 0 adds up to something else than the rounding of 0
+    "maxout": [gn.nn.Maxout(3, pieces=2), gn.Dense(2)],
     "residual": [gn.nn.Residual([gn.Dense(36, activation="gelu")]), gn.nn.LayerNorm(), gn.Dense(2)],
 }
 ROWS = np.random.default_rng(7).normal(size=(3, 36))

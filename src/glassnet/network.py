@@ -98,6 +98,23 @@ class Network(TrainableNetwork):
             self._composition, *self._model, rows, target, wrt=wrt, of=of, paths=paths
         )
 
+    def diagram(
+        self, x: Any, y: Any, *, highlight: str | None = None, units: int | None = None
+    ) -> explain.Diagram:
+        """The influence diagram of one example: what acts on what, with values, derivatives and paths.
+
+        Variables are x, the y of every layer and the loss; of a large layer the `units` (4) elements with the
+        largest |dloss/dy y| are drawn, the others in one box. `highlight` names a parameter's element, such
+        as "dense_1.weight[0, 1]": its paths are drawn out and summed up. A notebook shows the picture;
+        `.save("network.svg")`, `.dot()` and `.text()` give it elsewhere.
+
+        >>> net = gn.Network([gn.Dense(1)], loss="half_squared_error", dtype="float64", input_shape=2)
+        >>> net.parameters = {"dense_1.weight": [[1.0, 2.0]], "dense_1.bias": [0.5]}
+        >>> net.diagram([3.0, -1.0], 2.5, highlight="dense_1.weight[0, 1]").total
+        1.0
+        """
+        return explain.diagram(self, x, y, highlight=highlight, units=units)
+
     def _examples(self, x: Any) -> NDArray:
         """One example, or several rows, as rows."""
         return self._rows([x] if np.shape(x) == self._require_built() else x)

@@ -20,7 +20,7 @@ from glassnet.core.dtype import FLOAT64, NDArray
 from glassnet.core.tree import flatten, tree_map, unflatten
 from glassnet.errors import VerificationError
 from glassnet.explain.chain import Chain, follow
-from glassnet.explain.influence import Path
+from glassnet.explain.influences import Path
 from glassnet.explain.paths import LARGEST_JACOBIAN, Edges, Entry, Paths, largest_paths, merged
 from glassnet.explain.variables import Variable, element, entries, read_variable
 from glassnet.nn import Parameters, Run

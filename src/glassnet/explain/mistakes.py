@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet.explain.chain import Account
-from glassnet.explain.influence import Path
+from glassnet.explain.influences import Path
 from glassnet.explain.variables import Variable, element
 from glassnet.transforms.derivatives import jacobian
 

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from glassnet.core.dtype import NDArray
-from glassnet.explain.influence import Path
+from glassnet.explain.influences import Path
 
 LARGEST_JACOBIAN = 2**22  # elements; over a larger one no path is followed
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ShapeError
+from glassnet.explain.diagnosis import Report, diagnose
 from glassnet.persist import register_kind
 from glassnet.train import inspection
 from glassnet.train.network import TrainableNetwork
@@ -51,6 +52,21 @@ class Network(TrainableNetwork):
         one_row = given.ndim == 0 or (given.shape == self.output_shape and given.dtype.kind not in "OU")
         target = self._encoding_for(as_targets([y] if one_row else y, 1), shape)[1]
         return inspection.trace_example(self._composition, *self._model, rows[0], target[0])
+
+    def diagnose(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> Report:
+        """Why the network learns, or does not: verdicts with evidence and advice, causes first.
+
+        X and y are what `fit` was given, `validation_data` (X, y) rows that it was not trained on. The
+        network may be untrained, trained or diverged, and stays as it is. `print` shows the report;
+        `report.verdicts` have a kind, a severity, a sentence and an advice, `report.layers` the numbers.
+
+        >>> X = np.linspace(-1.0, 1.0, 64).reshape(-1, 1)
+        >>> net = gn.Network([gn.Dense(4, "tanh"), gn.Dense(1)], loss="mean_squared_error", seed=0)
+        >>> history = net.fit(X, X**2, epochs=5, optimizer=gn.SGD(1e-6))
+        >>> net.diagnose(X, X**2).alarms[0].kind
+        'learning_rate_too_low'
+        """
+        return diagnose(self, X, y, validation_data)
 
 
 register_kind("network", Network.from_document)

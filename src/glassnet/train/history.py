@@ -14,7 +14,7 @@ class History:
     change; everything else is measured at the epoch's end. `score_name` is the figure that says how good
     the network is: accuracy or R2. `learning_rate` has the rate of every epoch's last step. `stopped` is
     None, or one sentence that says why the run ended early; `best_epoch` is the epoch whose weights were
-    brought back, if they were.
+    brought back, if they were; `diverged` says that the run ended in a value that is not finite.
 
     >>> history = History("accuracy")
     >>> history.add({"loss": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}, 0.001)
@@ -30,6 +30,7 @@ class History:
     engine: str = "compiled"
     compile_seconds: float = 0.0
     training_seconds: float = 0.0
+    diverged: bool = False
 
     @property
     def loss(self) -> list[float]:

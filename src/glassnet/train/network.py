@@ -23,6 +23,7 @@ from glassnet.train.evaluation import Evaluator, divide
 from glassnet.train.events import Listener
 from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
+from glassnet.train.last_fit import LastFit
 from glassnet.train.loop import listening, train
 from glassnet.train.measuring import Measuring
 from glassnet.train.metrics import Metric, Task
@@ -134,6 +135,7 @@ class TrainableNetwork(NetworkState):
             follow_plateau(chosen),
             lambda: measuring.fault(self._model),
         )
+        self.last_fit = LastFit(chosen, batch_size, epochs, history, self._model, self._epochs_trained)
         with listening(progress, listeners) as told:
             train(program, epochs, history, self._keep, measures, told, rules, steps_per_event)
         self._epochs_trained += history.epochs

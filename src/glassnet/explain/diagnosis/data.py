@@ -18,6 +18,7 @@ SAME = 1e-5  # 1 - r^2 at the rounding of float32 data: a variance inflation of 
 LABEL_NOISE = 0.033
 IMBALANCE = 9.0
 CHANCE_ERRORS = 2.0  # standard errors
+CHANCE_SKILL = 0.1  # on the rows held out, which are fewer
 
 
 def constant_feature(evidence: Evidence) -> Iterator[Verdict]:
@@ -26,8 +27,11 @@ def constant_feature(evidence: Evidence) -> Iterator[Verdict]:
     if x is None or len(x) < 3:
         return
     constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
-    telling = [int(column) for column in constant if x[0, column] != 0]
-    silent = [int(column) for column in constant if x[0, column] == 0]
+    # The background of images, which standardised as a whole is not 0 any more.
+    least = x.min()
+    background = 0.0 if (x[:, np.ptp(x, axis=0) > 0].min(initial=np.inf)) > least else least
+    telling = [int(column) for column in constant if x[0, column] not in (0, background)]
+    silent = [int(column) for column in constant if x[0, column] in (0, background)]
     for columns, severity, effect in (
         (telling, "warning", "so that its weights are a second bias"),
         (silent, "note", "so that its weights never learn and do no harm"),
@@ -36,7 +40,8 @@ def constant_feature(evidence: Evidence) -> Iterator[Verdict]:
             yield Verdict(
                 "constant_feature",
                 severity,
-                f"{_columns(columns)} of X {'is' if len(columns) == 1 else 'are'} the same in every row, {effect}.",
+                f"{_columns(columns)} of X {'is' if len(columns) == 1 else 'are'} the same in every "
+                f"row, {effect}.",
                 float(len(columns)),
                 0.0,
                 "a column without variance tells no two rows apart",
@@ -174,9 +179,7 @@ def random_labels(evidence: Evidence) -> Iterator[Verdict]:
     near, held_out = evidence.neighbours, evidence.held_out_skill
     if near is None or not evidence.trained or near.skill > CHANCE_ERRORS * near.error:
         return
-    limit = CHANCE_ERRORS * near.error
-    if held_out is not None and evidence.held_out is not None:
-        limit = CHANCE_ERRORS * near.error * max(1.0, (len(evidence.many.x) / len(evidence.held_out.x)) ** 0.5)
+    limit = max(CHANCE_SKILL, CHANCE_ERRORS * near.error)
     learns_nothing = held_out is not None and held_out <= limit
     learns_by_heart = held_out is None and evidence.skill > 0.5 and evidence.truth is not None
     if not (learns_nothing or learns_by_heart):
@@ -189,7 +192,7 @@ def random_labels(evidence: Evidence) -> Iterator[Verdict]:
         f"chance (skill {near.skill:.2f}), and the network reaches {evidence.skill:.2f} on its own rows and "
         f"{shown}.",
         near.skill,
-        limit,
+        CHANCE_ERRORS * near.error,
         "Zhang et al., ICLR (2017): networks fit random labels; chance is 2 standard errors",
         "Check that X and y are in the same order (one of them shuffled, sorted or joined wrongly).",
     )
@@ -220,7 +223,8 @@ def mislabelled_rows(evidence: Evidence) -> Iterator[Verdict]:
         share,
         LABEL_NOISE,
         "Northcutt, Athalye and Mueller, NeurIPS (2021): 3.3 % wrong labels in public test sets on average",
-        f"Look at rows {', '.join(map(str, _suspects(evidence, wrong)[:8]))} first; correct or remove what is "
+        f"Look at rows {', '.join(map(str, _suspects(evidence, wrong)[:8]))} first; correct or remove "
+        "what is "
         "wrong, or smooth the labels.",
     )
 
@@ -267,4 +271,3 @@ def _columns(columns: list[int]) -> str:
 def _name(evidence: Evidence, number: int) -> str:
     classes = evidence.encoding.classes
     return repr(number if classes is None else classes[number].item())
-

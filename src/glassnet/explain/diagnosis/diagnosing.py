@@ -29,7 +29,7 @@ VERDICTS: tuple[Callable[[Evidence], Iterator[Verdict]], ...] = (
     output.repeated_output_activation,
     initialization.symmetric_units,
     initialization.weight_scale,
-    output.non_finite,
+    output.non_finite_at_start,
     gradients.frozen_layer,
     gradients.dead_units_at_start,
     gradients.saturated_units_at_start,
@@ -39,6 +39,7 @@ VERDICTS: tuple[Callable[[Evidence], Iterator[Verdict]], ...] = (
     fit.dropout_too_high,
     fit.too_much_regularization,
     rate.step_length,
+    output.non_finite,
     gradients.dead_units,
     gradients.saturated_units,
     data.mislabelled_rows,
@@ -49,9 +50,7 @@ VERDICTS: tuple[Callable[[Evidence], Iterator[Verdict]], ...] = (
 )
 
 
-def diagnose(
-    net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None
-) -> Report:
+def diagnose(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> Report:
     """Why a network learns, or does not: verdicts with evidence and advice, and the numbers of its layers.
 
     X (rows, ...) and y are what `fit` was given, or other rows like them; `validation_data` (X, y) brings
@@ -87,9 +86,10 @@ def _evidence(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any
     last, now = net.last_fit, net._model
     start, first_epoch = (last.start, last.first_epoch) if last else (now, net._epochs_trained)
     if last is None and net._epochs_trained:  # read from a file: it began as the seed says
-        start, first_epoch = net._composition.init(
-            Key(net.seed).fold(INITIALIZATION), rows.shape[1:], net.dtype
-        ), 0
+        start, first_epoch = (
+            net._composition.init(Key(net.seed).fold(INITIALIZATION), rows.shape[1:], net.dtype),
+            0,
+        )
     return Evidence(
         net._composition,
         encoding,

@@ -13,7 +13,10 @@ from glassnet.nn import Dropout, Layer
 
 GENERALISATION_LOSS = 0.2
 GAP = 2.0
+SKILL_LOST = 0.15
+BY_HEART = 0.05  # of the loss held out
 MOST_DROPPED = 0.7
+DROWNED = 1.1  # times the loss without
 SHRUNK = 0.5
 LEARNABLE = 0.2  # of skill that the neighbours have and the network has not
 
@@ -40,10 +43,12 @@ def too_much_regularization(evidence: Evidence) -> Iterator[Verdict]:
             "too_much_regularization",
             "warning",
             f"The {what} outweighs the data: it is {share:.0%} of the loss, the weights have come to "
-            f"{shrunk:.2g} of their initial size, and the skill is {evidence.skill:.2f} on the training rows.",
+            f"{shrunk:.2g} of their initial size, and the skill is {evidence.skill:.2f} on the "
+            "training rows.",
             shrunk,
             SHRUNK,
-            "Goodfellow, Bengio and Courville, Deep Learning (2016), section 7.1.1: what decay does to weights",
+            "Goodfellow, Bengio and Courville, Deep Learning (2016), section 7.1.1: what decay does "
+            "to weights",
             "Divide the strength by ten until the training rows are fitted, then choose it by validation.",
         )
 
@@ -57,8 +62,9 @@ def dropout_too_high(evidence: Evidence) -> Iterator[Verdict]:
     ratio = evidence.loss_in_training / max(in_use, 1e-30)
     yield Verdict(
         "dropout_too_high",
-        "warning" if evidence.trained and (ratio > GAP or not evidence.good) else "note",
-        f"Dropout of {rate:g} leaves little of the signal: the loss with it is {evidence.loss_in_training:.3g}, "
+        "warning" if evidence.trained and (ratio > DROWNED or not evidence.good) else "note",
+        f"Dropout of {rate:g} leaves little of the signal: the loss with it is "
+        f"{evidence.loss_in_training:.3g}, "
         f"{ratio:.3g} times the loss without ({in_use:.3g}).",
         rate,
         MOST_DROPPED,
@@ -82,13 +88,16 @@ def overfitting(evidence: Evidence) -> Iterator[Verdict]:
         return
     best = min([*validation, end])
     rise = end / best - 1 if best > 0 else 0.0
-    baseline = evidence.loss_at_start
-    apart = end > GAP * training and end - training > 0.1 * baseline
-    if apart and (rise > GENERALISATION_LOSS or (not validation and end > 2 * GAP * training)):
+    worse = end - training > 0.1 * evidence.loss_at_start
+    if evidence.held_out_skill is not None:  # a loss may rise while the answers stay as good
+        worse = worse and evidence.skill - evidence.held_out_skill > SKILL_LOST
+    by_heart = evidence.held_out is not None and training < BY_HEART * end
+    if end > GAP * training and worse and (rise > GENERALISATION_LOSS or by_heart):
         yield Verdict(
             "overfitting",
             "warning",
-            f"The network overfits: the loss is {training:.3g} on the training rows and {end:.3g} on those held "
+            f"The network overfits: the loss is {training:.3g} on the training rows and {end:.3g} on "
+            "those held "
             f"out, {rise:.0%} above its best.",
             rise,
             GENERALISATION_LOSS,

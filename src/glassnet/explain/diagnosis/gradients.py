@@ -153,7 +153,8 @@ def _dead(evidence: Evidence, seen: Pass | None, when: str) -> Iterator[Verdict]
     yield Verdict(
         "dead_units",
         severity,
-        f"{share:.0%} of the {layer.units.shape[1]} units of {layer.name} are dead {when}: they give 0 for all "
+        f"{share:.0%} of the {layer.units.shape[1]} units of {layer.name} are dead {when}: they give "
+        "0 for all "
         f"{len(layer.y)} rows, and no gradient goes through them.",
         share,
         DEAD,
@@ -184,7 +185,8 @@ def _saturated(evidence: Evidence, seen: Pass | None, when: str) -> Iterator[Ver
     yield Verdict(
         "saturated_units",
         "note" if evidence.good else "warning",
-        f"{share:.0%} of the units of {layer.name} are saturated {when}: their {activation_of(layer)} is so flat "
+        f"{share:.0%} of the units of {layer.name} are saturated {when}: their {activation_of(layer)} "
+        "is so flat "
         f"that on average less than {FLAT:.0%} of its steepest slope is left.",
         share,
         SATURATED,
@@ -196,7 +198,12 @@ def _saturated(evidence: Evidence, seen: Pass | None, when: str) -> Iterator[Ver
 
 def frozen_layer(evidence: Evidence) -> Iterator[Verdict]:
     """Layers whose parameters do not move though their gradient is there."""
-    if not evidence.losses or evidence.first is None or evidence.last is None or evidence.now is evidence.start:
+    if (
+        not evidence.losses
+        or evidence.first is None
+        or evidence.last is None
+        or evidence.now is evidence.start
+    ):
         return
     for layer in evidence.first.layers:
         arrays = [name for name, _ in evidence.parameters(layer.name, evidence.start)]
@@ -208,7 +215,8 @@ def frozen_layer(evidence: Evidence) -> Iterator[Verdict]:
             yield Verdict(
                 "frozen_layer",
                 "warning",
-                f"{layer.name} has not moved in {len(evidence.losses)} epochs, though {slope / whole:.1%} of the "
+                f"{layer.name} has not moved in {len(evidence.losses)} epochs, though "
+                f"{slope / whole:.1%} of the "
                 "gradient was its own.",
                 max(evidence.moved[name] for name in arrays),
                 STILL,

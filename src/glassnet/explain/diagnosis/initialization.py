@@ -12,9 +12,10 @@ from glassnet.core.dtype import NDArray
 from glassnet.explain.diagnosis.evidence import Evidence
 from glassnet.explain.diagnosis.passes import LayerPass, Pass
 from glassnet.explain.diagnosis.report import Verdict
+from glassnet.nn import Embedding
 from glassnet.nn.initializers import fans
 
-LARGE_GAIN = 5.0  # times the sqrt(2) of a rectifier, above: z grows about tenfold with every two layers
+LARGE_GAIN = 10 / 3  # twice the largest that is recommended, 5/3 for tanh
 SMALL_GAIN = 0.1
 _KERNELS = ("weight", "kernel", "recurrent")
 
@@ -35,7 +36,8 @@ def symmetric_units(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(
             "symmetric_units",
             "error",
-            f"The weights of {layer.name} start {what}, and the gradients of its {layer.y.shape[-1]} units are "
+            f"The weights of {layer.name} start {what}, and the gradients of its {layer.y.shape[-1]} "
+            "units are "
             "equal too, so that training keeps them copies of one unit.",
             0.0,
             0.0,
@@ -55,6 +57,8 @@ def weight_scale(evidence: Evidence) -> Iterator[Verdict]:
     large: list[tuple[float, str, LayerPass]] = []
     small: list[tuple[float, str, LayerPass]] = []
     for layer in seen.layers:
+        if isinstance(layer.layer, Embedding):  # its weights are no sums' factors: they have no fan
+            continue
         for name, array in evidence.parameters(layer.name, evidence.start):
             if name.rsplit(".", 1)[-1] not in _KERNELS or array.ndim < 2 or not array.any():
                 continue
@@ -91,8 +95,9 @@ def _weights(sentence: str, number: float, threshold: float, layer: str) -> Verd
         sentence,
         number,
         threshold,
-        "Glorot and Bengio, AISTATS (2010), equation 12; He et al., ICCV (2015), equation 10: gain 1 to sqrt 2",
-        f'Start {layer} with standard deviation sqrt(1 / inputs): leave kernel_initializer out, or take '
+        "Glorot and Bengio, AISTATS (2010), equation 12; He et al., ICCV (2015), equation 10: gain 1 "
+        "to sqrt 2",
+        f"Start {layer} with standard deviation sqrt(1 / inputs): leave kernel_initializer out, or take "
         '"glorot_uniform" (tanh, sigmoid) or "he_uniform" (relu).',
         layer,
     )
@@ -100,7 +105,11 @@ def _weights(sentence: str, number: float, threshold: float, layer: str) -> Verd
 
 def _growth(seen: Pass) -> str:
     """How z changes from the first layer that has one to the last."""
-    sizes = [float(np.sqrt(np.square(each.z, dtype=np.float64).mean())) for each in seen.layers if each.z is not None]
+    sizes = [
+        float(np.sqrt(np.square(each.z, dtype=np.float64).mean()))
+        for each in seen.layers
+        if each.z is not None
+    ]
     return f" (z goes from {sizes[0]:.2g} to {sizes[-1]:.2g} through the layers)" if len(sizes) > 1 else ""
 
 
@@ -123,9 +132,8 @@ def _hidden(evidence: Evidence, seen: Pass) -> Iterator[tuple[LayerPass, list[tu
 
 def _equal_units(array: NDArray, layer: Any) -> bool:
     """Whether the rows of an array, one a unit, are equal; of several gates those of each gate."""
-    units = getattr(layer, "units", None)
-    blocks = isinstance(units, int) and array.shape[0] % units == 0 and array.shape[0] > units
-    rows = array.reshape(-1, units if blocks else array.shape[0], array[0].size)
+    units = getattr(layer, "units", array.shape[0])
+    rows = array.reshape(-1, units if array.shape[0] % units == 0 else array.shape[0], array[0].size)
     if rows.shape[1] < 2:
         return False
     return bool(np.allclose(rows, rows[:, :1], rtol=1e-4, atol=1e-6 * float(np.abs(array).max(initial=0.0))))

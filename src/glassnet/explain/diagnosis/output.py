@@ -8,6 +8,7 @@ import numpy as np
 
 from glassnet.core.dtype import NDArray
 from glassnet.explain.diagnosis.evidence import Evidence
+from glassnet.explain.diagnosis.passes import Pass
 from glassnet.explain.diagnosis.report import Verdict
 from glassnet.nn.activations import name_of
 
@@ -32,28 +33,36 @@ FAR_TARGETS = 10.0
 _SQUARED = ("mean_squared_error", "half_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
+def non_finite_at_start(evidence: Evidence) -> Iterator[Verdict]:
+    """NaN or infinity in an activation, the loss or its gradient before the first step."""
+    yield from _not_finite(evidence.first, evidence.refusal)
+
+
 def non_finite(evidence: Evidence) -> Iterator[Verdict]:
-    """NaN or infinity in an activation, the loss or its gradient, with parameters that are finite."""
-    sentence, layer = evidence.refusal, None
-    seen = next((each for each in evidence.passes if not each.finite), None)
-    if seen is not None:
+    """The same now; its cause is mostly steps too long."""
+    if not any(non_finite_at_start(evidence)):
+        yield from _not_finite(evidence.last, evidence.refusal)
+
+
+def _not_finite(seen: Pass | None, refusal: str) -> Iterator[Verdict]:
+    sentence, layer, share = ("", None, 0.0) if seen else (refusal, None, 1.0)
+    if seen is not None and not seen.finite:
         for each in seen.layers:
-            bad = ~np.isfinite(each.y.reshape(len(each.y), -1)).all(axis=1)
-            if bad.any():
+            share = _not_finite_rows(each.y)
+            if share:
                 layer = each.name
-                sentence = f"The output of {layer} is not finite for {bad.sum()} of {len(bad)} rows"
+                sentence = f"The output of {layer} is not finite for {share:.1%} of the rows"
                 break
         else:
-            bad = ~np.isfinite(seen.divergence)
-            what = "loss" if bad.any() else "gradient"
-            bad = bad if bad.any() else ~np.isfinite(seen.squares).all(axis=1)
-            sentence = f"The {what} is not finite for {bad.sum()} of {len(bad)} rows, though all outputs are"
+            share = _not_finite_rows(seen.divergence)
+            what, share = ("loss", share) if share else ("gradient", _not_finite_rows(seen.squares))
+            sentence = f"The {what} is not finite for {share:.1%} of the rows, though all outputs are"
     if sentence:
         yield Verdict(
             "non_finite",
             "error",
             f"{sentence.rstrip('.')}.",
-            float("nan") if seen is None else float(bad.mean()),
+            share,
             0.0,
             "no step can be taken from a value that is not finite",
             "Keep what that layer takes where its value is finite (log and sqrt of positive numbers, exp of "
@@ -62,14 +71,23 @@ def non_finite(evidence: Evidence) -> Iterator[Verdict]:
         )
 
 
+def _not_finite_rows(values: NDArray) -> float:
+    """The share of rows with a value that is not finite."""
+    return float(np.mean(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
+
+
 def output_range(evidence: Evidence) -> Iterator[Verdict]:
     """Targets that the output activation cannot give."""
     loss, last = evidence.composition.loss, evidence.composition.network.layers[-1]
-    if loss.link is not None or loss.targets in ("signs", "classes") or evidence.rows.target.dtype.kind == "i":
+    if (
+        loss.link is not None
+        or loss.targets in ("signs", "classes")
+        or evidence.rows.target.dtype.kind == "i"
+    ):
         return
     activation = name_of(last.output_activation)
     low, high = _RANGES.get(activation or "", (-np.inf, np.inf))
-    target = evidence.rows.target
+    target: NDArray = evidence.rows.target
     outside = float(np.mean((target < low) | (target > high)))
     if outside > OUTSIDE:
         yield Verdict(
@@ -79,8 +97,10 @@ def output_range(evidence: Evidence) -> Iterator[Verdict]:
             f"the targets, which go from {target.min():.3g} to {target.max():.3g}, lie outside.",
             outside,
             OUTSIDE,
-            "Bishop, Pattern Recognition and Machine Learning (2006), section 5.2: output unit and error match",
-            f"Take the activation out of {evidence.composition.names[-1]}, or scale the targets into its range.",
+            "Bishop, Pattern Recognition and Machine Learning (2006), section 5.2: output unit and "
+            "error match",
+            f"Take the activation out of {evidence.composition.names[-1]}, or scale the targets into "
+            "its range.",
             evidence.composition.names[-1],
         )
 
@@ -115,16 +135,16 @@ def repeated_output_activation(evidence: Evidence) -> Iterator[Verdict]:
     link = evidence.composition.loss.link
     if link is None or not evidence.passes:
         return
-    for seen in evidence.passes:
-        z = seen.last.reshape(-1, seen.last.shape[-1]).astype(np.float64)
-        if not _looks_like_probabilities(z, link):
-            return
+    z = np.concatenate([seen.last.reshape(-1, seen.last.shape[-1]) for seen in evidence.passes])
+    if not _looks_like_probabilities(z.astype(np.float64), link):
+        return
     name = evidence.composition.names[-1]
     yield Verdict(
         "repeated_output_activation",
         "error",
         f"What {name} gives to the loss are probabilities already (all from {z.min():.2g} to {z.max():.2g}"
-        f"{', with sum 1' if link == 'softmax' else ''}), and {evidence.composition.loss.name} applies {link} to "
+        f"{', with sum 1' if link == 'softmax' else ''}), and {evidence.composition.loss.name} "
+        f"applies {link} to "
         "them once more, so that no answer can be sure.",
         float(z.max()),
         1.0,
@@ -149,7 +169,8 @@ def wrong_loss(evidence: Evidence) -> Iterator[Verdict]:
         found = _classes_as_values(target, loss.name, evidence)
     elif loss.targets == "binary" and target.ndim == 2 and target.shape[1] > 2 and _one_hot(target):
         found = (
-            f"{loss.name} asks {target.shape[1]} yes-or-no questions, but in every row exactly one answer is yes",
+            f"{loss.name} asks {target.shape[1]} yes-or-no questions, but in every row exactly one "
+            "answer is yes",
             "cross_entropy",
         )
     elif loss.task == "classification" and evidence.encoding.classes is not None:
@@ -168,7 +189,8 @@ def wrong_loss(evidence: Evidence) -> Iterator[Verdict]:
             f"{what}.",
             float(len(np.unique(target))),
             float(FEW_CLASSES),
-            "Bishop, Pattern Recognition and Machine Learning (2006), section 5.2: one loss for each kind of target",
+            "Bishop, Pattern Recognition and Machine Learning (2006), section 5.2: one loss for each "
+            "kind of target",
             f'Use loss="{right}"'
             + (" with one output a class." if right == "cross_entropy" else " with one output."),
         )
@@ -186,7 +208,8 @@ def _classes_as_values(target: NDArray, name: str, evidence: Evidence) -> tuple[
     whole = len(values) <= FEW_CLASSES and bool((values == np.arange(len(values)) + values[0]).all())
     if whole and values[0] in (0, 1) and len(values) > 2 and len(target) >= 5 * len(values):
         return (
-            f"{name} compares values, but y holds the whole numbers {values[0]:g} to {values[-1]:g}, which look "
+            f"{name} compares values, but y holds the whole numbers {values[0]:g} to {values[-1]:g}, "
+            "which look "
             "like numbers of classes",
             "cross_entropy",
         )

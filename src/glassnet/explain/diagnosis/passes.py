@@ -96,9 +96,7 @@ def look(composition: Composition, model: Model, X: NDArray, target: NDArray) ->
 
         def divergence(probes: list[Any], x: Any, parameters: Any) -> Any:
             record = Record(probes=dict(zip(places, probes, strict=True)))
-            return composition.divergence(
-                parameters, x, target, Run(statistics=statistics, record=record)
-            )
+            return composition.divergence(parameters, x, target, Run(statistics=statistics, record=record))
 
         probes = [gnp.zeros_like(seen[place]) for place in places]
         value, (deltas, x_bar, slopes) = value_and_grad(divergence, (0, 1, 2))(probes, x, parameters)

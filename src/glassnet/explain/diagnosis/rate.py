@@ -22,11 +22,12 @@ from glassnet.transforms.curvature import hvp
 
 MISSED = 0.25  # of the fall of the loss that the changed run reaches
 LITTLE = 0.35  # of the fall of the loss that a rate ten times higher reaches
+LITTLE_UNLEARNT = 0.6  # the same where the rows are not fitted
 USUAL_MOMENTUM = 0.9
 SMALL_BATCH = 8
 _CURVED_ROWS = 128
 _PRODUCTS = 12
-_FACTORS = (0.1, 0.01)
+_FACTORS = (0.1, 0.01, 0.001)
 
 
 def step_length(evidence: Evidence) -> Iterator[Verdict]:
@@ -49,13 +50,17 @@ def step_length(evidence: Evidence) -> Iterator[Verdict]:
         if _misses(end, larger, start):
             yield _batch(evidence, end, larger)
             return
-    for factor in _FACTORS:
+    for factor in _FACTORS if evidence.diverged else _FACTORS[:2]:
         shorter = probe(evidence, optimizer.with_learning_rate(factor * rate)).end
         if _misses(end, shorter, start):
             yield _too_high(evidence, rate, factor, end, shorter)
             return
+    if evidence.diverged:
+        yield _diverged(evidence, rate)
+        return
     longer = probe(evidence, optimizer.with_learning_rate(10 * rate)).end
-    if start - end < LITTLE * (start - longer) and longer < 0.9 * start:
+    limit = LITTLE if evidence.good else LITTLE_UNLEARNT
+    if start - end < limit * (start - longer) and longer < 0.9 * start:
         yield _too_low(evidence, rate, end, longer, start)
 
 
@@ -74,12 +79,28 @@ def _too_high(evidence: Evidence, rate: float, factor: float, end: float, shorte
     return Verdict(
         "learning_rate_too_high",
         "error" if evidence.diverged else "warning",
-        f"The learning rate {rate:g} is too high: the run {_ended(end)}{risen}, while {factor * rate:g} reaches "
+        f"The learning rate {rate:g} is too high: the run {_ended(end)}{risen}, while "
+        f"{factor * rate:g} reaches "
         f"{shorter:.3g} in {epochs_of(evidence)} epochs.",
         end / max(shorter, 1e-30),
         1.25,
-        "measured by running again; Bengio (2012), section 3: the highest rate that does not make the loss grow",
+        "measured by running again; Bengio (2012), section 3: the highest rate that does not make "
+        "the loss grow",
         f"Set the learning rate to about {factor * rate:g}, or find one with net.find_learning_rate(X, y).",
+    )
+
+
+def _diverged(evidence: Evidence, rate: float) -> Verdict:
+    return Verdict(
+        "learning_rate_too_high",
+        "error",
+        f"The run diverged after {len(evidence.losses)} epochs at the learning rate {rate:g}, and runs with "
+        f"rates down to {_FACTORS[-1] * rate:g} do not settle either.",
+        rate,
+        _FACTORS[-1] * rate,
+        "measured by running again; Bengio (2012), section 3: the highest rate that does not make "
+        "the loss grow",
+        "Mend what is said above first; then let net.find_learning_rate(X, y) find a rate.",
     )
 
 
@@ -88,10 +109,12 @@ def _too_low(evidence: Evidence, rate: float, end: float, longer: float, start: 
     return Verdict(
         "learning_rate_too_low",
         "warning",
-        f"The learning rate {rate:g} is too low: the loss fell from {start:.3g} to {end:.3g} (the weights moved "
-        f"by {moved:.2g} of their size), while {10 * rate:g} reaches {longer:.3g} in {epochs_of(evidence)} epochs.",
+        f"The learning rate {rate:g} is too low: the loss fell from {start:.3g} to {end:.3g} (the "
+        "weights moved "
+        f"by {moved:.2g} of their size), while {10 * rate:g} reaches {longer:.3g} in "
+        f"{epochs_of(evidence)} epochs.",
         (start - end) / (start - longer),
-        LITTLE,
+        LITTLE if evidence.good else LITTLE_UNLEARNT,
         "measured by running again; Smith, WACV (2017), section 3.3: rates at which the loss hardly falls",
         f"Set the learning rate to {10 * rate:g} or more; net.find_learning_rate(X, y) finds one.",
     )
@@ -101,7 +124,8 @@ def _momentum(evidence: Evidence, momentum: float, end: float, calmer: float) ->
     return Verdict(
         "momentum_too_high",
         "error" if evidence.diverged else "warning",
-        f"The momentum {momentum:g} makes steps {1 / (1 - momentum):.3g} times as long as the rate says, and the "
+        f"The momentum {momentum:g} makes steps {1 / (1 - momentum):.3g} times as long as the rate "
+        "says, and the "
         f"run {_ended(end)}; with momentum 0.5 it reaches {calmer:.3g} in {epochs_of(evidence)} epochs.",
         momentum,
         USUAL_MOMENTUM,
@@ -115,8 +139,10 @@ def _batch(evidence: Evidence, end: float, larger: float) -> Verdict:
     return Verdict(
         "batch_too_small",
         "warning",
-        f"Batches of {evidence.batch_rows} are too noisy for this rate: the run {_ended(end)}, while batches of "
-        f"{16 * evidence.batch_rows} reach {larger:.3g} in {epochs_of(evidence)} epochs (gradient noise scale "
+        f"Batches of {evidence.batch_rows} are too noisy for this rate: the run {_ended(end)}, while "
+        "batches of "
+        f"{16 * evidence.batch_rows} reach {larger:.3g} in {epochs_of(evidence)} epochs (gradient "
+        "noise scale "
         f"{noise:.3g} rows).",
         noise,
         float(evidence.batch_rows),

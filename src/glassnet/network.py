@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ShapeError
-from glassnet.explain.diagnosis import Report, diagnose
+from glassnet.explain import diagnosis
 from glassnet.persist import register_kind
 from glassnet.train import inspection
 from glassnet.train.network import TrainableNetwork
@@ -53,7 +53,7 @@ class Network(TrainableNetwork):
         target = self._encoding_for(as_targets([y] if one_row else y, 1), shape)[1]
         return inspection.trace_example(self._composition, *self._model, rows[0], target[0])
 
-    def diagnose(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> Report:
+    def diagnose(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> diagnosis.Report:
         """Why the network learns, or does not: verdicts with evidence and advice, causes first.
 
         X and y are what `fit` was given, `validation_data` (X, y) rows that it was not trained on. The
@@ -62,11 +62,11 @@ class Network(TrainableNetwork):
 
         >>> X = np.linspace(-1.0, 1.0, 64).reshape(-1, 1)
         >>> net = gn.Network([gn.Dense(4, "tanh"), gn.Dense(1)], loss="mean_squared_error", seed=0)
-        >>> history = net.fit(X, X**2, epochs=5, optimizer=gn.SGD(1e-6))
+        >>> history = net.fit(X, X**2, epochs=20, optimizer=gn.SGD(1e-4))
         >>> net.diagnose(X, X**2).alarms[0].kind
         'learning_rate_too_low'
         """
-        return diagnose(self, X, y, validation_data)
+        return diagnosis.diagnose(self, X, y, validation_data)
 
 
 register_kind("network", Network.from_document)

@@ -1,8 +1,8 @@
-"""What a computation means: formulas and derivations, read from the declarations of the ops."""
+"""What a computation means: formulas, derivations and diagnosis, read from the declarations of the ops.
 
-from glassnet.explain.derivation import Case, Derivation, Partial
-from glassnet.explain.deriving import derive
-from glassnet.explain.influence import Influence, Path, influence
-from glassnet.explain.work import Work, work
+The names are those of the stub beside this file; each is loaded when it is first asked for.
+"""
 
-__all__ = ["Case", "Derivation", "Influence", "Partial", "Path", "Work", "derive", "influence", "work"]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

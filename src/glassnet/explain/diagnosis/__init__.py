@@ -1,6 +1,8 @@
-"""Why a network does not learn: verdicts with evidence and advice, causes before their symptoms."""
+"""Why a network does not learn: verdicts with evidence and advice, causes before their symptoms.
 
-from glassnet.explain.diagnosis.diagnosing import VERDICTS, diagnose
-from glassnet.explain.diagnosis.report import LayerNumbers, Report, Verdict
+The names are those of the stub beside this file; each is loaded when it is first asked for.
+"""
 
-__all__ = ["VERDICTS", "LayerNumbers", "Report", "Verdict", "diagnose"]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

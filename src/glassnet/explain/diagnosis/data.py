@@ -16,6 +16,8 @@ ORDER_OF_ONE = 10.0  # within a factor of ten of the 1 that section asks for
 SMALLEST_SHARE = 1e-3  # of the largest feature: its weights learn a million times more slowly
 SAME = 1e-5  # 1 - r^2 at the rounding of float32 data: a variance inflation of 1e5, where 10 is called high
 LABEL_NOISE = 0.033
+CLEAR = 0.8  # of how sure the other answers are, above chance
+AGREEMENT = 0.6  # of the rows
 IMBALANCE = 9.0
 CHANCE_ERRORS = 2.0  # standard errors
 CHANCE_SKILL = 0.1  # on the rows held out, which are fewer
@@ -199,22 +201,18 @@ def random_labels(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def mislabelled_rows(evidence: Evidence) -> Iterator[Verdict]:
-    """A part of the labels is wrong: rows whose neighbours confidently say something else."""
+    """A part of the labels is wrong: rows of which neighbours, or the network, surely say something else."""
     near, truth = evidence.neighbours, evidence.truth
     if near is None or truth is None or len(truth) < 60:
         return
     wrong = near.said != truth
+    if not _stands_out(wrong, near.votes, truth):
+        # The network may know better than the neighbours, but where they are with the label it is mistaken.
+        missed, sure = _missed(evidence, truth)
+        if not _stands_out(missed, sure, truth) or float(wrong[missed].mean()) < AGREEMENT:
+            return
+        wrong = missed
     share = float(wrong.mean())
-    if not LABEL_NOISE < share < 0.4:
-        return
-    kept = [1 - float(wrong[truth == c].mean()) for c in np.unique(truth) if (truth == c).sum() >= 5]
-    if not kept or min(kept) < 0.5:
-        return  # a class that its neighbours do not know
-    # Where classes overlap, mistaken votes are close; wrong labels lie where the votes are clear.
-    chance = 1 / len(np.unique(truth))
-    clear = (float(near.votes[wrong].mean()) - chance) / (float(near.votes[~wrong].mean()) - chance)
-    if clear < 0.8:
-        return
     yield Verdict(
         "mislabelled_rows",
         "warning",
@@ -223,10 +221,32 @@ def mislabelled_rows(evidence: Evidence) -> Iterator[Verdict]:
         share,
         LABEL_NOISE,
         "Northcutt, Athalye and Mueller, NeurIPS (2021): 3.3 % wrong labels in public test sets on average",
-        f"Look at rows {', '.join(map(str, _suspects(evidence, wrong)[:8]))} first; correct or remove "
-        "what is "
-        "wrong, or smooth the labels.",
+        f"Look at rows {', '.join(map(str, _suspects(evidence, wrong)[:8]))} first; correct or remove what "
+        "is wrong, or smooth the labels.",
     )
+
+
+def _stands_out(wrong: NDArray, sure: NDArray, truth: NDArray) -> bool:
+    """Whether answers against the label are about as sure as the others, in no class the majority.
+
+    Where classes overlap, mistaken answers are close; wrong labels lie where the answers are clear.
+    """
+    if not LABEL_NOISE < float(wrong.mean()) < 0.4:
+        return False
+    kept = [1 - float(wrong[truth == c].mean()) for c in np.unique(truth) if (truth == c).sum() >= 5]
+    if not kept or min(kept) < 0.5:
+        return False  # a class that is not known at all
+    chance = 1 / len(np.unique(truth))
+    return float(sure[wrong].mean()) - chance > CLEAR * (float(sure[~wrong].mean()) - chance)
+
+
+def _missed(evidence: Evidence, truth: NDArray) -> tuple[NDArray, NDArray]:
+    """The rows that the network answers against their label, and how sure it is of each row."""
+    p = evidence.outputs
+    if not evidence.trained or evidence.composition.loss.link is None or not np.isfinite(p).all():
+        return np.zeros(len(truth), np.bool_), np.ones(len(truth))
+    sure = np.maximum(p, 1 - p)[:, 0] if p.shape[-1] == 1 else p.max(axis=-1)
+    return evidence.chosen(p) != truth, sure
 
 
 def _slopes(evidence: Evidence, wrong: NDArray) -> str:

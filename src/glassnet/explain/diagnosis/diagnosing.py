@@ -69,11 +69,11 @@ def diagnose(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any]
     >>> net.diagnose(X, X**2).verdicts[0].kind
     'symmetric_units'
     """
-    evidence = _evidence(net, X, y, validation_data)
+    evidence = evidence_of(net, X, y, validation_data)
     return Report(verdicts_of(evidence), gradients.layer_numbers(evidence), len(evidence.rows.x))
 
 
-def _evidence(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any] | None) -> Evidence:
+def evidence_of(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, Any] | None) -> Evidence:
     """The network, its rows and its last run; an untrained network is built for these rows as `fit` would."""
     rows = as_rows(X, net.dtype)
     encoding, target = net._encoding_for(as_targets(y, len(rows)), rows.shape[1:])

@@ -246,10 +246,19 @@ def layer_numbers(evidence: Evidence) -> tuple[LayerNumbers, ...]:
                 dead_share(layer),
                 saturated_share(layer),
                 norm_of([seen.gradient[name] for name in arrays]) / weights if weights else math.nan,
-                max((evidence.moved[name] for name in arrays), default=math.nan),
+                _moved(evidence, layer.name),
             )
         )
     return tuple(rows)
+
+
+def _moved(evidence: Evidence, layer: str) -> float:
+    """How far the run took all parameters of a layer, relative to their size before it."""
+    before = dict(evidence.parameters(layer, evidence.start))
+    size = norm_of(list(before.values()))
+    if not size or evidence.now is evidence.start:
+        return math.nan
+    return norm_of([array - before[name] for name, array in evidence.parameters(layer, evidence.now)]) / size
 
 
 def norm_of(arrays: list[NDArray]) -> float:

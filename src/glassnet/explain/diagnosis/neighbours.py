@@ -53,4 +53,4 @@ class Neighbours:
         right = float(np.mean(said == target))
         left = max(1 - common, 1 / rows)
         error = float(np.sqrt(max(common * (1 - common), 0.25 / rows) / rows)) / left
-        return Neighbours(said, votes.max(axis=1), (right - common) / left, error)
+        return Neighbours(said, votes.max(axis=1), float((right - common) / left), error)

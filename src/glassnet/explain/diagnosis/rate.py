@@ -18,6 +18,7 @@ from glassnet.errors import GlassnetError
 from glassnet.explain.diagnosis.evidence import Evidence
 from glassnet.explain.diagnosis.probes import epochs_of, option_of, probe, with_option
 from glassnet.explain.diagnosis.report import Verdict
+from glassnet.train.naming import named
 from glassnet.transforms.curvature import hvp
 
 MISSED = 0.25  # of the fall of the loss that the changed run reaches
@@ -27,7 +28,9 @@ USUAL_MOMENTUM = 0.9
 SMALL_BATCH = 8
 _CURVED_ROWS = 128
 _PRODUCTS = 12
-_FACTORS = (0.1, 0.01, 0.001)
+STANDSTILL = 0.02  # of the loss
+_LONGER = (10, 100, 1000)
+_SHORTER = (0.1, 0.01, 0.001)
 
 
 def step_length(evidence: Evidence) -> Iterator[Verdict]:
@@ -50,7 +53,7 @@ def step_length(evidence: Evidence) -> Iterator[Verdict]:
         if _misses(end, larger, start):
             yield _batch(evidence, end, larger)
             return
-    for factor in _FACTORS if evidence.diverged else _FACTORS[:2]:
+    for factor in _SHORTER if evidence.diverged else _SHORTER[:2]:
         shorter = probe(evidence, optimizer.with_learning_rate(factor * rate)).end
         if _misses(end, shorter, start):
             yield _too_high(evidence, rate, factor, end, shorter)
@@ -58,10 +61,12 @@ def step_length(evidence: Evidence) -> Iterator[Verdict]:
     if evidence.diverged:
         yield _diverged(evidence, rate)
         return
-    longer = probe(evidence, optimizer.with_learning_rate(10 * rate)).end
     limit = LITTLE if evidence.good else LITTLE_UNLEARNT
-    if start - end < limit * (start - longer) and longer < 0.9 * start:
-        yield _too_low(evidence, rate, end, longer, start)
+    for factor in _LONGER if start - end < STANDSTILL * start else _LONGER[:1]:
+        longer = probe(evidence, optimizer.with_learning_rate(factor * rate)).end
+        if start - end < limit * (start - longer) and longer < 0.9 * start:
+            yield _too_low(evidence, rate, factor, end, longer, start)
+            return
 
 
 def _misses(end: float, changed: float, start: float) -> bool:
@@ -95,29 +100,39 @@ def _diverged(evidence: Evidence, rate: float) -> Verdict:
         "learning_rate_too_high",
         "error",
         f"The run diverged after {len(evidence.losses)} epochs at the learning rate {rate:g}, and runs with "
-        f"rates down to {_FACTORS[-1] * rate:g} do not settle either.",
+        f"rates down to {_SHORTER[-1] * rate:g} do not settle either.",
         rate,
-        _FACTORS[-1] * rate,
+        _SHORTER[-1] * rate,
         "measured by running again; Bengio (2012), section 3: the highest rate that does not make "
         "the loss grow",
         "Mend what is said above first; then let net.find_learning_rate(X, y) find a rate.",
     )
 
 
-def _too_low(evidence: Evidence, rate: float, end: float, longer: float, start: float) -> Verdict:
-    moved = max(evidence.moved.values(), default=0.0)
+def _too_low(
+    evidence: Evidence, rate: float, factor: float, end: float, longer: float, start: float
+) -> Verdict:
     return Verdict(
         "learning_rate_too_low",
         "warning",
-        f"The learning rate {rate:g} is too low: the loss fell from {start:.3g} to {end:.3g} (the "
-        "weights moved "
-        f"by {moved:.2g} of their size), while {10 * rate:g} reaches {longer:.3g} in "
-        f"{epochs_of(evidence)} epochs.",
+        f"The learning rate {rate:g} is too low: the loss fell from {start:.3g} to {end:.3g} (by "
+        f"{update_to_weight(evidence):.1g} of the weights a step, where 1e-3 is usual), while "
+        f"{factor * rate:g} reaches {longer:.3g} in {epochs_of(evidence)} epochs.",
         (start - end) / (start - longer),
         LITTLE if evidence.good else LITTLE_UNLEARNT,
         "measured by running again; Smith, WACV (2017), section 3.3: rates at which the loss hardly falls",
-        f"Set the learning rate to {10 * rate:g} or more; net.find_learning_rate(X, y) finds one.",
+        f"Set the learning rate to {factor * rate:g} or more; net.find_learning_rate(X, y) finds one.",
     )
+
+
+def update_to_weight(evidence: Evidence) -> float:
+    """How far a step took the typical array of weights, relative to its size: the run's way over its steps.
+
+    Source: Karpathy, Stanford CS231n notes: about 1e-3 in a run that learns.
+    """
+    steps = len(evidence.losses) * -(-len(evidence.rows.x) // evidence.batch_rows)
+    weights = [name for name, array in named(evidence.start[0]).items() if array.ndim > 1 and array.any()]
+    return float(np.median([evidence.moved[name] for name in weights])) / max(steps, 1) if weights else 0.0
 
 
 def _momentum(evidence: Evidence, momentum: float, end: float, calmer: float) -> Verdict:

@@ -1,0 +1,10 @@
+from . import diagnosis as diagnosis
+from .derivation import Case as Case
+from .derivation import Derivation as Derivation
+from .derivation import Partial as Partial
+from .deriving import derive as derive
+from .influence import Influence as Influence
+from .influence import Path as Path
+from .influence import influence as influence
+from .work import Work as Work
+from .work import work as work

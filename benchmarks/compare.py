@@ -92,8 +92,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+WIDE = 170  # columns of a table that nobody watches being made
+
+
 def main() -> None:
     options, console = arguments(), Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     peers = ["glassnet", *options.peers]
     rounds, few = options.rounds, min(options.rounds, FEW)
     chosen = [CASES[name] for name in options.cases]

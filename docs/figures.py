@@ -1,13 +1,15 @@
 """The figures of the pages, drawn by glassnet itself: `python docs/figures.py` writes all of them.
 
 Names after the command write those alone. A figure is a function marked with `figure`; its file is
-curriculum/figures/<name of the function>.svg. It needs matplotlib: pip install 'glassnet[plots]'.
+curriculum/figures/<name of the function>.svg, and that of an influence diagram, marked with `diagram`, is a
+.png beside it. They need matplotlib and resvg-py: pip install 'glassnet[plots,docs]'.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 import glassnet as gn
 import glassnet.numpy as gnp
+from glassnet.explain import Diagram
 from glassnet.nn.activations import ACTIVATIONS
 from glassnet.optim._matplotlib import load_pyplot
 from glassnet.train import metrics
@@ -39,6 +42,7 @@ STYLE: dict[str, Any] = {
 
 Draw = Callable[[Any], Any]  # takes matplotlib.pyplot, gives a figure
 FIGURES: dict[str, Draw] = {}
+DIAGRAMS: dict[str, Callable[[], Diagram]] = {}
 
 
 def figure(draw: Draw) -> Draw:
@@ -47,8 +51,30 @@ def figure(draw: Draw) -> Draw:
     return draw
 
 
+def diagram(draw: Callable[[], Diagram]) -> Callable[[], Diagram]:
+    """Marks a function that makes an influence diagram."""
+    DIAGRAMS[draw.__name__] = draw
+    return draw
+
+
 def write(names: Iterable[str], folder: Path = FOLDER) -> list[Path]:
-    """The files of the figures `names`, written to `folder`."""
+    """The files of the figures and diagrams `names`, written to `folder`."""
+    names = list(names)
+    paths = [write_diagram(name, folder) for name in names if name in DIAGRAMS]
+    plotted = [name for name in names if name in FIGURES]
+    return paths + (write_figures(plotted, folder) if plotted else [])
+
+
+def write_diagram(name: str, folder: Path) -> Path:
+    """The file of one diagram, at twice the size of its SVG for sharp letters."""
+    path = folder / f"{name}.png"
+    resvg = import_module("resvg_py")
+    path.write_bytes(bytes(resvg.svg_to_bytes(svg_string=DIAGRAMS[name]().svg(), zoom=2)))
+    return path
+
+
+def write_figures(names: Iterable[str], folder: Path) -> list[Path]:
+    """The files of some figures."""
     pyplot = load_pyplot("A figure")
     paths = []
     with pyplot.rc_context(STYLE):
@@ -480,12 +506,70 @@ def reliability(pyplot: Any) -> Any:
     return drawn
 
 
+# -- influence diagrams
+
+
+@diagram
+def xor_diagram() -> Diagram:
+    """The network that computes XOR, on (1, 1) with the wrong target 1."""
+
+    def f(x1, x2, y, w1, w2, w3, w4, w5, w6, b1, b2, b3):
+        z1 = w1 * x1 + w2 * x2 + b1
+        z2 = w3 * x1 + w4 * x2 + b2
+        y1 = gnp.relu(z1)
+        y2 = gnp.relu(z2)
+        yhat = w5 * y1 + w6 * y2 + b3
+        return (yhat - y) ** 2 / 2
+
+    return gn.diagram(f, 1, 1, 1, 1, 1, 1, 1, 1, -2, 0, -1, 0, highlight="x1")
+
+
+@diagram
+def paths_diagram() -> Diagram:
+    """The function of the page on influence diagrams, and the four paths of its second argument."""
+
+    def f(x1, x2):
+        g1 = x1 + 2 * x2
+        g2 = x2 * g1
+        g3 = g2**2 + g1
+        return g1 * g3
+
+    return gn.diagram(f, 3.0, -1.0, highlight="x2")
+
+
+@diagram
+def digits_diagram() -> Diagram:
+    """A network of ten digits on one image, and the paths of one of its 2,762 parameters."""
+    digits = gn.data.load_digits()
+    X, y = digits.images.reshape(-1, 64) / 16, digits.labels
+    net = gn.Network([gn.Dense(32, activation="relu"), gn.Dense(10)], loss="cross_entropy", seed=0)
+    net.fit(X, y, epochs=3, progress=False)
+    return gn.diagram(net, X[3], y[3], highlight="dense_1.weight[10, 26]", units=3)
+
+
+@diagram
+def lstm_diagram() -> Diagram:
+    """One step of an LSTM cell with one unit."""
+
+    def cell(x: Any, h: Any, c: Any) -> Any:
+        i = gnp.sigmoid(0.8 * x + 0.5 * h - 0.3)
+        f = gnp.sigmoid(-0.6 * x + 0.4 * h + 1.0)
+        g = gnp.tanh(1.2 * x - 0.7 * h + 0.1)
+        o = gnp.sigmoid(0.9 * x + 0.2 * h)
+        c_next = f * c + i * g
+        h_next = o * gnp.tanh(c_next)
+        return h_next  # noqa: RET504 - the diagram takes its name
+
+    return gn.diagram(cell, 0.5, -0.4, 1.5, highlight="x")
+
+
 def main(names: list[str]) -> None:
-    """Writes the figures `names`, or all."""
-    unknown = [name for name in names if name not in FIGURES]
+    """Writes the figures and diagrams `names`, or all."""
+    known = [*FIGURES, *DIAGRAMS]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        sys.exit(f"There is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}.")
-    for path in write(names or FIGURES):
+        sys.exit(f"There is no figure {', '.join(unknown)}; there are {', '.join(known)}.")
+    for path in write(names or known):
         print(path)
 
 

@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = attach(
     {"data", "estimators", "losses", "nn", "numpy", "optim", "random", "train"},
     {
         "execute": ["compile"],
-        "explain": ["derive"],
+        "explain": ["derive", "diagram", "exercise"],
         "losses": ["L1", "L2", "Elastic"],
         "network": ["Network"],
         "nn": nn.__all__,  # pyright: ignore[reportAttributeAccessIssue] - the stub has none

@@ -8,6 +8,8 @@ from . import random as random
 from . import train as train
 from .execute import compile as compile
 from .explain import derive as derive
+from .explain import diagram as diagram
+from .explain import exercise as exercise
 from .losses import L1 as L1
 from .losses import L2 as L2
 from .losses import Elastic as Elastic

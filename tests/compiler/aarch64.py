@@ -17,7 +17,6 @@ from glassnet.compiler import barrier, epoch, function, records
 from glassnet.compiler._llvm_binding import binding
 from glassnet.compiler.arena import Arena
 from glassnet.compiler.cpu import CPU
-from glassnet.compiler.epoch import CompiledRunner
 from glassnet.compiler.jit import NativeFunction
 from glassnet.compiler.pace import Pace
 from glassnet.compiler.threads import Member
@@ -223,12 +222,9 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
             machine.threads, machine.private = 1, 0
             return result
 
-    total = CompiledRunner._total
-
-    def shown_total(self: CompiledRunner, arrays: Any, own: Any, numbers: Any) -> float:
-        for array in arrays:
-            machine.show(array)
-        return total(self, arrays, own, numbers)
+    def shown_address(array: Any) -> int:
+        machine.show(array)
+        return array.ctypes.data
 
     for module in (function, epoch):
         patch.setattr(module, "host_cpu", lambda: ARM)
@@ -236,4 +232,4 @@ def installed(machine: ArmMachine, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "load", lambda image, name, *_: machine.program(image.decode(), name))
     patch.setattr(epoch, "Team", ArmTeam)
     patch.setattr(records, "compile_text", lambda text, cpu: text.encode())
-    patch.setattr(CompiledRunner, "_total", shown_total)
+    patch.setattr(epoch, "address_of", shown_address)

@@ -41,6 +41,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "large constants": (lambda x: x + np.arange(60.0).reshape(6, 10), (np.ones((6, 10)),)),
     "constants that are no numbers": (lambda x: x * np.array([np.nan, np.inf, -0.0]), (np.ones(3),)),
     "whole numbers": (lambda x: (x * np.array([2**62, -1]), x > 0), (np.array([1, 5]),)),
+    "a part of another output": (
+        lambda x: (gnp.tanh(x), gnp.concatenate([np.zeros((2, 2)), gnp.tanh(x)])),
+        (GENERATOR.random((2, 2)),),
+    ),
     "a loop": (lambda x: gn.scan(lambda c, r: (0.5 * c + r, c), x[0], x)[1], (GENERATOR.random((7, 4)),)),
 }
 

@@ -30,9 +30,10 @@ figures = load()
 
 
 def test_the_folder_holds_the_figures_of_the_script_and_pages_show_them() -> None:
-    files = {path.stem for path in figures.FOLDER.glob("*.svg")}
+    files = {path.name for path in figures.FOLDER.iterdir()}
     places = {((DOCS / page).parent / path).resolve() for page, path in SHOWN}
-    assert files == set(figures.FIGURES) == {p.stem for p in places if p.parent == figures.FOLDER.resolve()}
+    drawn = {f"{name}.svg" for name in figures.FIGURES} | {f"{name}.png" for name in figures.DIAGRAMS}
+    assert files == drawn == {p.name for p in places if p.parent == figures.FOLDER.resolve()}
 
 
 @pytest.mark.parametrize(("page", "path"), SHOWN)
@@ -48,6 +49,14 @@ def test_the_script_draws_it(name: str, tmp_path: Path) -> None:
     text = path.read_text("utf-8")
     assert text.rstrip().endswith("</svg>")
     assert "<dc:date>" not in text
+
+
+@pytest.mark.parametrize("name", figures.DIAGRAMS)
+def test_the_script_draws_the_diagram(name: str, tmp_path: Path) -> None:
+    assert figures.DIAGRAMS[name]().routes
+    pytest.importorskip("resvg_py")
+    (path,) = figures.write([name], tmp_path)
+    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_files_are_the_same_from_run_to_run(tmp_path: Path) -> None:

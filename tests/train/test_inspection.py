@@ -71,12 +71,14 @@ def test_the_trace_takes_labels_of_a_network_that_knows_them() -> None:
 def test_the_text_of_a_trace_is_aligned_and_fits_a_line(mazur_network: gn.Network) -> None:
     assert str(mazur_network.trace([0.05, 0.10], [0.01, 0.99])).splitlines() == [
         "x = [0.05 0.1 ]",
-        "dense_1: z     = [0.3775   0.3925  ]",
-        "         y     = [0.59327  0.596884]",
-        "         delta = [0.008771 0.009954]",
-        "dense_2: z     = [ 1.105906  1.224921]",
-        "         y     = [ 0.751365  0.772928]",
-        "         delta = [ 0.138499 -0.038098]",
+        "dense_1: z        = [0.3775   0.3925  ]",
+        "         y        = [0.59327  0.596884]",
+        "         dloss/dy = [0.03635  0.04137 ]",
+        "         delta    = [0.008771 0.009954]",
+        "dense_2: z        = [ 1.105906  1.224921]",
+        "         y        = [ 0.751365  0.772928]",
+        "         dloss/dy = [ 0.741365 -0.217072]",
+        "         delta    = [ 0.138499 -0.038098]",
         "loss = 0.298371",
         "dloss/dx = [0.003804 0.004741]",
     ]
@@ -84,10 +86,10 @@ def test_the_text_of_a_trace_is_aligned_and_fits_a_line(mazur_network: gn.Networ
         [gn.Dense(500, activation="relu"), gn.Dense(1)], loss="mean_squared_error", input_shape=2
     )
     lines = str(wide.trace(X[0], 1.0)).splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert max(map(len, lines)) <= 120
-    assert len({len(line) for line in lines[1:4]}) == 1
-    assert all(" ... " in line for line in lines[1:4])
+    assert len({len(line) for line in lines[1:5]}) == 1
+    assert all(" ... " in line for line in lines[1:5])
     assert "-0. " not in "".join(lines)
 
 
@@ -185,7 +187,7 @@ def test_the_trace_shows_what_a_layer_without_z_gives_and_its_derivative() -> No
     assert recurrent.z is None
     error = trace["dense_3"].y - 2.0
     np.testing.assert_allclose(recurrent.delta, error @ net.parameters["dense_3.weight"], rtol=1e-12)
-    assert "simple_rnn_2: y       = [" in str(trace)
+    assert "simple_rnn_2: y        = [" in str(trace)
     assert "dloss/dy = [" in str(trace)
 
 

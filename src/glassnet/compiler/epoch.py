@@ -90,6 +90,11 @@ def compile_epoch(
     return replace(native, from_cache=from_cache), memory
 
 
+def address_of(array: NDArray) -> int:
+    """Where the elements of an array lie, which has to live as long as a program reads them."""
+    return array.ctypes.data
+
+
 class CompiledRunner:
     """Runs epochs natively. The carried arrays live in the arena between calls."""
 
@@ -117,7 +122,9 @@ class CompiledRunner:
         self._team = None
         if memory.private is not None:
             self._team = Team(thread_count(threads, memory.work), memory.private)
-        self._carried, self._count = memory.carried, memory.count
+        self._carried, self._taken = memory.carried, self._arena.window(memory.count)
+        self._rate = np.empty(1, step.graph.inputs[-1].dtype)
+        self._rate_address = address_of(self._rate)
         for storage, values in memory.constants:
             self._arena.write(storage, np.array(values))
         for storage, array in zip(memory.carried, carried, strict=True):
@@ -134,6 +141,8 @@ class CompiledRunner:
         self.steps_per_epoch = -(-rows // batch_size)
         self._order = np.arange(rows + batch_size, dtype=np.int32)
         self._words = np.empty(-(-rows // 4) * 4, np.int32)
+        self._addresses = [address_of(array) for array in (*data.columns, self._order, self._words)]
+        self._tallied = [address_of(column) for columns in data.tallied for column in columns]
 
     @property
     def threads(self) -> int:
@@ -143,7 +152,7 @@ class CompiledRunner:
     @property
     def steps_taken(self) -> int:
         """The number of steps so far; the last one is where a run that diverged ended."""
-        return int(self._arena.read(self._count, ()))
+        return int(self._taken[0, 0])
 
     def read(self, count: int) -> list[NDArray]:
         """Copies of the first `count` carried arrays."""
@@ -223,12 +232,9 @@ class CompiledRunner:
         data = self._data
         stream, words = (data.key.stream, data.key.words) if data.key else (0, (0, 0))
         count = epochs * (end_step - first_step)
-        first = self.steps_taken + 1
-        rates = self._step.rates(self.learning_rate, range(first, first + count))
-        rates = rates.astype(self._step.graph.inputs[-1].dtype)
-        arrays = [*data.columns, self._order, self._words, rates, records]
-        tallied = list(zip(self._step.tallies, data.tallied, strict=True))
-        arrays += [column for _, columns in tallied for column in columns]
+        rates = self._rates(count)
+        addresses = [*self._addresses, self._rate_address if rates is self._rate else address_of(rates)]
+        addresses += [address_of(records), *self._tallied]
         numbers = [
             data.rows,
             self.steps_per_epoch,
@@ -244,19 +250,26 @@ class CompiledRunner:
             stream,
             *words,
         ]
-        for tally, (*_, weights) in tallied:
+        for tally, (*_, weights) in zip(self._step.tallies, data.tallied, strict=True):
             numbers += [len(weights), -(-len(weights) // tally.block_rows)]
         if self._team is None:
-            return self._total(arrays, (), numbers)
+            return self._total(addresses, (), numbers)
 
         def part(member: Member) -> float:
             own = [*[member.private] * len(PRIVATE_ELEMENTS), member.meeting]
-            return self._total(arrays, own, [*numbers, *member.share])
+            return self._total(addresses, own, [*numbers, *member.share])
 
         return self._team.run(part, count)
 
-    def _total(self, arrays: Sequence[NDArray], own: Sequence[int], numbers: Sequence[int]) -> float:
-        addresses = [array.ctypes.data for array in arrays]
+    def _rates(self, count: int) -> NDArray:
+        """The rates of the next steps, or the one of all."""
+        if self._step.schedule is None:
+            self._rate[0] = self.learning_rate
+            return self._rate
+        first = self.steps_taken + 1
+        return self._step.rates(self.learning_rate, range(first, first + count)).astype(self._rate.dtype)
+
+    def _total(self, addresses: Sequence[int], own: Sequence[int], numbers: Sequence[int]) -> float:
         total = self._native(self._arena.address, *addresses, *own, *numbers)
         assert isinstance(total, float)  # the function returns an f64
         return total

@@ -55,7 +55,8 @@ def cached_program(
 def storage_of(document: dict[str, Any]) -> Storage:
     """The storage of an input, an output or a constant that a record holds."""
     shape = (document["shape"][0], document["shape"][1])
-    plain = {**document, "buffer": Buffer(**document["buffer"]), "shape": shape}
+    within = document["within"] and storage_of(document["within"])
+    plain = {**document, "buffer": Buffer(**document["buffer"]), "shape": shape, "within": within}
     if "image" not in document:
         return Storage(**plain)
     image = document["image"]

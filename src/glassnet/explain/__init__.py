@@ -1,4 +1,4 @@
-"""What a computation means: formulas, derivations and diagnosis, read from the declarations of the ops.
+"""What a computation means: formulas, derivations, traces, explanations, diagnosis, from the declarations.
 
 The names are those of the stub beside this file; each is loaded when it is first asked for.
 """

@@ -136,9 +136,10 @@ class Composition:
 
     def divergence(self, parameters: Parameters, x: Any, target: Any, run: Run) -> Any:
         """Div(output, target) of one example; a target that is a whole number is the index of a class."""
-        return self._divergence_of(self.into_loss(parameters, x, run), target, run)
+        return self.divergence_of(self.into_loss(parameters, x, run), target, run)
 
-    def _divergence_of(self, last: Any, target: Any, run: Run) -> Any:
+    def divergence_of(self, last: Any, target: Any, run: Run) -> Any:
+        """Div of one example from what the pass `run` has brought into the loss."""
         if run.mask is not None and last.ndim > 1 and run.mask.shape == last.shape[:-1]:
             return self.loss.divergence(last, target, run.mask)
         return self.loss.divergence(last, target)
@@ -153,7 +154,7 @@ class Composition:
         """`output` and `divergence_in_use` of one example, from one pass."""
         run = Run(statistics=statistics)
         last = self.into_loss(parameters, x, run)
-        return self.link(last), self._divergence_of(last, target, run)
+        return self.link(last), self.divergence_of(last, target, run)
 
     # -- a batch
 

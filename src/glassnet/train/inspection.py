@@ -1,7 +1,4 @@
-"""Looking inside: every layer's z, y and delta for one example, and the certificate of the compiled gradient.
-
-Nothing here knows a derivative: a delta is the gradient with respect to a zero that is added to z.
-"""
+"""Looking inside: the first layer that is not finite, and the certificate of the compiled gradient."""
 
 from __future__ import annotations
 
@@ -15,10 +12,8 @@ import glassnet.numpy as gnp
 from glassnet.core.dtype import FLOAT64, NDArray
 from glassnet.core.random import Key, bits
 from glassnet.core.tree import flatten, tree_map
-from glassnet.errors import ConfigurationError
 from glassnet.execute import function, run
 from glassnet.nn import Parameters, Run
-from glassnet.nn.run import Record
 from glassnet.train.composition import Composition
 from glassnet.train.naming import named
 from glassnet.train.prediction import RowProgram
@@ -28,97 +23,6 @@ from glassnet.transforms.tracing import trace
 CERTIFIED_ELEMENTS = 24  # of each parameter array
 CERTIFICATE_STEP = 1e-6  # short, for a kink within reach spoils the difference; rounding costs 1e-10
 KINK = 1e-3  # a bend between the slopes on both sides, relative to the array's largest slope
-_SHOWN = 4  # values at either end of a long row
-
-
-@dataclass(frozen=True)
-class LayerTrace:
-    """One layer on one example: y its output; z = W y_before + b and delta = dDiv/dz where y = f(z).
-
-    A layer without a z of its own (pooling, a recurrent layer, a container) has z None and dDiv/dy as delta.
-    """
-
-    name: str
-    z: NDArray | None
-    y: NDArray
-    delta: NDArray
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One example on its way forward and back; `trace["dense_1"]` is one layer, `str(trace)` all of it."""
-
-    x: NDArray
-    layers: tuple[LayerTrace, ...]
-    loss: float
-    input_gradient: NDArray
-    gradients: dict[str, NDArray]
-
-    def __getitem__(self, name: str) -> LayerTrace:
-        """The layer of that name."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        known = ", ".join(layer.name for layer in self.layers)
-        raise ConfigurationError(f"The trace has no layer {name!r}; it has {known}.")
-
-    def __str__(self) -> str:
-        lines = [f"x = {_rows(self.x)[0]}"]
-        for layer in self.layers:
-            margin = " " * len(layer.name)
-            if layer.z is None:
-                y, delta = _rows(layer.y, layer.delta)
-                lines += [f"{layer.name}: y       = {y}", f"{margin}  dloss/dy = {delta}"]
-            else:
-                z, y, delta = _rows(layer.z, layer.y, layer.delta)
-                lines += [
-                    f"{layer.name}: z     = {z}",
-                    f"{margin}  y     = {y}",
-                    f"{margin}  delta = {delta}",
-                ]
-        lines += [f"loss = {self.loss:.6g}", f"dloss/dx = {_rows(self.input_gradient)[0]}"]
-        return "\n".join(lines)
-
-
-def _rows(*rows: NDArray) -> list[str]:
-    """Arrays of one shape as text, column under column, the middle of long ones left out."""
-    table = np.stack([row.reshape(-1) for row in rows]) + 0.0  # a negative zero says nothing here
-    text = np.array2string(table, precision=6, threshold=3 * _SHOWN, edgeitems=_SHOWN, max_line_width=1000)
-    lines = [f"[{line[2:].rstrip(']')}]" for line in text.splitlines()]  # each begins "[[" or " ["
-    if rows[0].ndim > 1:
-        lines = [f"{line} ({' x '.join(map(str, rows[0].shape))})" for line in lines]
-    return lines
-
-
-def trace_example(
-    composition: Composition, parameters: Parameters, statistics: Parameters, x: NDArray, target: NDArray
-) -> Trace:
-    """The forward and backward pass of one example, layer by layer.
-
-    Where the loss contains the output activation, the divergence is taken from the last z, and the last y
-    shows the activation all the same. Shapes: x as one row of X, target as one row of encoded targets.
-    """
-    run = Run(statistics=statistics)
-    composition.into_loss(parameters, x, run)
-    seen = {path: np.asarray(value) for path, value in run.record.seen.items()}
-    names = list(dict.fromkeys(composition.names))  # a shared layer is seen where it is used last
-    places = [(name, "z") if (name, "z") in seen else (name,) for name in names]
-
-    def divergence(probes: list[Any], x: Any, parameters: Parameters) -> Any:
-        added = dict(zip(places, probes, strict=True))
-        return composition.divergence(
-            parameters, x, target, Run(statistics=statistics, record=Record(probes=added))
-        )
-
-    probes = [np.zeros_like(seen[place]) for place in places]
-    value, (deltas, x_bar, gradients) = value_and_grad(divergence, (0, 1, 2))(probes, x, parameters)
-    outputs = {name: seen[name,] for name in names}
-    outputs[names[-1]] = np.asarray(composition.link(outputs[names[-1]]))
-    layers = (
-        LayerTrace(name, seen.get((name, "z")), outputs[name], delta)
-        for name, delta in zip(names, deltas, strict=True)
-    )
-    return Trace(x, tuple(layers), float(value), x_bar, named(gradients))
 
 
 def first_fault(

@@ -30,6 +30,7 @@ from glassnet.train.targets import Encoding
 MOST_ROWS = 2000  # for outputs and neighbours
 PASS_ROWS = 512  # for gradients row by row
 _PASS_NUMBERS = 2**24  # of all rows' gradients together
+LEARNABLE = 0.2  # of skill that the neighbours have and the network has not
 GOOD_SKILL = 0.8  # of the way from the best constant answer to no mistake at all
 
 
@@ -206,6 +207,12 @@ class Evidence:
     def good(self) -> bool:
         """Whether the network has learnt what there is; what looks odd in it does no harm then."""
         return self.trained and not self.diverged and self.skill >= GOOD_SKILL
+
+    @property
+    def unlearnt(self) -> bool:
+        """Whether the nearest neighbours know the rows far better than the network does."""
+        near = self.neighbours
+        return near is not None and near.skill - self.skill > LEARNABLE
 
     @cached_property
     def neighbours(self) -> Neighbours | None:

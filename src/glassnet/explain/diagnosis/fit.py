@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from glassnet.explain.diagnosis.evidence import Evidence
+from glassnet.explain.diagnosis.evidence import LEARNABLE, Evidence
 from glassnet.explain.diagnosis.probes import option_of
 from glassnet.explain.diagnosis.report import Verdict
 from glassnet.nn import Dropout, Layer
@@ -18,7 +18,6 @@ BY_HEART = 0.05  # of the loss held out
 MOST_DROPPED = 0.7
 DROWNED = 1.1  # times the loss without
 SHRUNK = 0.5
-LEARNABLE = 0.2  # of skill that the neighbours have and the network has not
 
 
 def too_much_regularization(evidence: Evidence) -> Iterator[Verdict]:
@@ -111,11 +110,9 @@ def underfitting(evidence: Evidence) -> Iterator[Verdict]:
     near, losses = evidence.neighbours, evidence.losses
     if near is None or not evidence.trained or evidence.diverged or evidence.good or len(losses) < 5:
         return
-    if not np.isfinite(evidence.skill):
-        return
     tail = losses[-max(2, len(losses) // 5) :]
-    falling = (tail[0] - tail[-1]) / max(abs(losses[0]), 1e-30)
-    if near.skill - evidence.skill < LEARNABLE:
+    falling = (tail[0] - tail[-1]) / max(abs(tail[-1]), 1e-30)
+    if not evidence.unlearnt:
         return
     settled = falling < 0.05
     yield Verdict(

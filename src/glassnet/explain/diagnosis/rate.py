@@ -23,7 +23,7 @@ from glassnet.transforms.curvature import hvp
 
 MISSED = 0.25  # of the fall of the loss that the changed run reaches
 LITTLE = 0.35  # of the fall of the loss that a rate ten times higher reaches
-LITTLE_UNLEARNT = 0.6  # the same where the rows are not fitted
+LITTLE_UNLEARNT = 0.85  # the same where neighbours know the rows far better
 USUAL_MOMENTUM = 0.9
 SMALL_BATCH = 8
 _CURVED_ROWS = 128
@@ -61,7 +61,7 @@ def step_length(evidence: Evidence) -> Iterator[Verdict]:
     if evidence.diverged:
         yield _diverged(evidence, rate)
         return
-    limit = LITTLE if evidence.good else LITTLE_UNLEARNT
+    limit = LITTLE_UNLEARNT if evidence.unlearnt else LITTLE
     for factor in _LONGER if start - end < STANDSTILL * start else _LONGER[:1]:
         longer = probe(evidence, optimizer.with_learning_rate(factor * rate)).end
         if start - end < limit * (start - longer) and longer < 0.9 * start:
@@ -119,7 +119,7 @@ def _too_low(
         f"{update_to_weight(evidence):.1g} of the weights a step, where 1e-3 is usual), while "
         f"{factor * rate:g} reaches {longer:.3g} in {epochs_of(evidence)} epochs.",
         (start - end) / (start - longer),
-        LITTLE if evidence.good else LITTLE_UNLEARNT,
+        LITTLE_UNLEARNT if evidence.unlearnt else LITTLE,
         "measured by running again; Smith, WACV (2017), section 3.3: rates at which the loss hardly falls",
         f"Set the learning rate to {factor * rate:g} or more; net.find_learning_rate(X, y) finds one.",
     )

@@ -131,6 +131,32 @@ def test_a_loss_that_is_no_half_square_shows_its_derivative_as_a_number() -> Non
     assert "    delta1_1 = 2\n" in net.trace([1.0], [1.0]).worked()  # 2 (2 - 1), not y - d
 
 
+def test_z_of_a_layer_with_pieces_has_its_own_columns() -> None:
+    net = gn.Network(
+        [gn.nn.Maxout(2, pieces=3)], "half_squared_error", dtype="float64", input_shape=2, seed=1
+    )
+    trace = net.trace([1.0, -2.0], [0.0, 0.0], jacobians=True)
+    (layer,) = trace.layers
+    assert layer.z is not None
+    assert layer.jacobian is not None
+    np.testing.assert_array_equal(layer.y, layer.z.reshape(2, 3).max(axis=1))
+    largest = layer.z.reshape(2, 3).argmax(axis=1) + np.array([0, 3])
+    np.testing.assert_array_equal(np.flatnonzero(layer.delta), largest)
+    weight = net.parameters["maxout_1.weight"].reshape(6, 2)
+    np.testing.assert_allclose(layer.jacobian, weight[largest], rtol=1e-14)
+    assert len(str(trace).splitlines()) == 7
+
+
+def test_an_activation_without_a_name_is_f() -> None:
+    layers = [gn.Dense(1, activation=lambda z: gn.numpy.tanh(z) * z)]
+    net = gn.Network(layers, "half_squared_error", dtype="float64", input_shape=1)
+    net.parameters = {"dense_1.weight": [[2.0]], "dense_1.bias": [0.0]}
+    worked = net.trace([1.0], [0.0]).worked()
+    assert f"    y1_1 = f(z1_1) = f(2) = {2 * np.tanh(2):.6g}\n" in worked
+    slope = np.tanh(2) + 2 * (1 - np.tanh(2) ** 2)
+    assert f"delta1_1 = dL/dy1_1 f'(z1_1) = {2 * np.tanh(2):.6g} * {slope:.6g} = " in worked
+
+
 def test_a_trace_shows_itself_as_a_table() -> None:
     net = gn.Network([gn.Dense(1, activation="tanh")], "half_squared_error", input_shape=1)
     html = net.trace([1.0], [1.0])._repr_html_()

@@ -15,7 +15,7 @@ from glassnet.core.dtype import NDArray
 from glassnet.errors import GlassnetError
 from glassnet.nn import Activation, Layer, Parameters, Run
 from glassnet.nn.activations import ACTIVATIONS, resolve
-from glassnet.nn.layer import ActivatedLayer, activate
+from glassnet.nn.layer import ActivatedLayer
 from glassnet.nn.run import Record
 from glassnet.train.composition import Composition
 from glassnet.transforms.derivatives import jacobian, jvp, vjp
@@ -107,27 +107,30 @@ def follow(
 
 
 def _stages(name: str, layer: Layer, own: Parameters, x: NDArray, run: Run) -> Iterator[Stage]:
-    inside, mask = run.inside(name), run.mask
+    inside, mask, place = run.inside(name), run.mask, (name, "z")
     y = np.asarray(layer(own, x, inside))
-    z = run.record.seen.get((name, "z"))
-    # A mask acts on both functions; a layer without parameters is its activation alone.
-    if z is None or mask is not None or not own or not isinstance(layer, ActivatedLayer):
 
-        def whole(own: Parameters, before: Any) -> Any:
-            return layer(own, before, replace(inside, record=Record(mask=mask)))
+    def whole(own: Parameters, before: Any) -> Any:
+        return layer(own, before, replace(inside, record=Record(mask=mask)))
 
-        alone = resolve(layer.activation, layer.kind) if isinstance(layer, Activation) else None
-        yield Stage(name, layer, "y", whole, own, x, y, mask, alone)
+    activation = resolve(layer.activation, layer.kind) if isinstance(layer, ActivatedLayer) else None
+    if place not in run.record.seen or isinstance(layer, Activation):
+        yield Stage(name, layer, "y", whole, own, x, y, mask, activation)
         return
-    z = np.asarray(z)
-    yield Stage(name, layer, "z", layer.pre_activation, own, x, z, mask)
-    activation = resolve(layer.activation, layer.kind)
+    z = np.asarray(run.record.seen[place])
+
+    def affine(own: Parameters, before: Any) -> Any:
+        record = Record(mask=mask)
+        layer(own, before, replace(inside, record=record))
+        return record.seen[place]
+
+    def activated(_: Parameters, now: Any) -> Any:
+        # What the layer does with its z, whatever that is: its own z moved to the one that is given.
+        return layer(own, x, replace(inside, record=Record(mask=mask, probes={place: now - z})))
+
+    yield Stage(name, layer, "z", affine, own, x, z, mask)
     if activation is not ACTIVATIONS["identity"]:
-
-        def activated(_: Parameters, before: Any) -> Any:
-            return activate(layer.activation, before, inside, layer.kind)
-
-        yield Stage(name, layer, "y", activated, own, z, y, mask, activation)
+        yield Stage(name, layer, "y", activated, {}, z, y, mask, activation)
 
 
 def elementwise(function: Callable[[Any], Any]) -> bool:

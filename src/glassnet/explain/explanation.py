@@ -21,7 +21,7 @@ from glassnet.core.tree import flatten, tree_map, unflatten
 from glassnet.errors import VerificationError
 from glassnet.explain.chain import Chain, follow
 from glassnet.explain.influences import Path
-from glassnet.explain.paths import LARGEST_JACOBIAN, Edges, Paths, largest_paths, merged
+from glassnet.explain.paths import LARGEST_JACOBIAN, Edges, Entry, Paths, largest_paths, merged
 from glassnet.explain.variables import Variable, element, entries, read_variable
 from glassnet.nn import Parameters, Run
 from glassnet.nn.run import Record
@@ -31,6 +31,7 @@ from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import grad
 
 _TOLERANCE = 1e-9  # relative to the sum of the sizes of what is added
+_ROUNDING = 1e-14  # absolute, for derivatives of size 1
 _SHOWN = 8  # examples, units or time steps in the text
 
 
@@ -135,12 +136,16 @@ def explain_rows(
     whole, each, penalty = question.derivatives(variable)
     row = int(np.argmax(np.abs(each)))
     chain = question.chain(row) if row else chain
-    steps, units, found = _taken_apart(chain, variable, paths, question.last_edges(row))
+    entered = entries(chain, variable)
+    steps, units, found = _taken_apart(chain, variable, entered, paths, question.last_edges(row))
     about = f"d{of}/d{variable}"
     parts = [path.product for path in units]
-    _verify(f"The examples of {about}", [*each, penalty], whole)
-    _verify(f"The elements of {about}", parts, each[row])
-    _verify(f"The paths of {about}", [*(p.product for p in found.shown), found.others], each[row], parts)
+    # A derivative that is 0 by cancelling inside a layer is the rounding of what arrives there.
+    rounding = _ROUNDING * math.fsum(float(np.sum(np.abs(chain.after_bars[number]))) for number, _ in entered)
+    sizes = [*parts, rounding / _TOLERANCE]
+    _verify(f"The examples of {about}", [*each, penalty], whole, sizes)
+    _verify(f"The elements of {about}", parts, each[row], sizes)
+    _verify(f"The paths of {about}", [*(p.product for p in found.shown), found.others], each[row], sizes)
     ways = tuple(steps), tuple(units), found.shown, found.others, found.number_of_others
     return Explanation(of, str(variable), whole, tuple(each), penalty, row, *ways)
 
@@ -222,7 +227,11 @@ class _Question:
 
 
 def _taken_apart(
-    chain: Chain, variable: Variable, most: int, last: tuple[tuple[str, ...], tuple[float, ...]]
+    chain: Chain,
+    variable: Variable,
+    entered: Sequence[tuple[int, Sequence[Entry]]],
+    most: int,
+    last: tuple[tuple[str, ...], tuple[float, ...]],
 ) -> tuple[list[Path], list[Path], Paths]:
     """By time step, by element and by path; `last` is what stands at the end of each."""
     names, shares = last
@@ -230,7 +239,7 @@ def _taken_apart(
     steps: list[Path] = []
     units: list[Path] = []
     searches: list[Paths] = []
-    for number, ways in entries(chain, variable):
+    for number, ways in entered:
         bars = chain.after_bars[number].reshape(-1)
         if len(ways) > 1:
             steps += [Path((way.name, names[-1]), (float(way.slopes @ bars) * share,)) for way in ways]
@@ -266,7 +275,7 @@ def _name(chain: Chain, number: int, unit: int) -> str:
     return element(stage.title, tuple(map(int, np.unravel_index(unit, stage.after.shape))))
 
 
-def _verify(what: str, parts: Sequence[float], whole: float, sizes: Sequence[float] = ()) -> None:
+def _verify(what: str, parts: Sequence[float], whole: float, sizes: Sequence[float]) -> None:
     total, size = math.fsum(parts), math.fsum(map(abs, (*parts, *sizes, whole)))
     if not abs(total - whole) <= _TOLERANCE * size:
         raise VerificationError(f"{what} add up to {total!r}, but the derivative is {whole!r}.")

@@ -104,7 +104,9 @@ def _labelled(layer: LayerTrace) -> tuple[list[str], list[NDArray]]:
 
 
 def _rows(*rows: NDArray) -> list[str]:
-    """Arrays of one shape as text, column under column, the middle of long ones left out."""
+    """Arrays as text, those of one shape column under column, the middle of long ones left out."""
+    if len({row.shape for row in rows}) > 1:  # z has several pieces for each y
+        return [_rows(row)[0] for row in rows]
     table = np.stack([row.reshape(-1) for row in rows]) + 0.0  # a negative zero says nothing here
     text = np.array2string(table, precision=6, threshold=3 * _SHOWN, edgeitems=_SHOWN, max_line_width=1000)
     lines = [f"[{line[2:].rstrip(']')}]" for line in text.splitlines()]  # each begins "[[" or " ["

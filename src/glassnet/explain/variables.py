@@ -93,7 +93,7 @@ def entries(chain: Chain, variable: Variable) -> list[tuple[int, list[Entry]]]:
 
 def _of_parameter(stage: Stage, variable: Variable) -> list[Entry]:
     names = list(named(stage.own, f"{stage.name}."))
-    if variable.name not in names or stage.activation is not None:  # f(z) has no parameters
+    if variable.name not in names:
         return []
     leaves, structure = flatten(stage.own)
     place = names.index(variable.name)

@@ -289,7 +289,8 @@ def _symbol(function: Callable[[Any], Any] | None) -> str | None:
         z = placeholder((), FLOAT64)
         y = as_array(function(z)).node
     prime = y.op.formula.prime if y.inputs == (z.node,) else None
-    return prime or activation_name(function)
+    name = prime or activation_name(function)
+    return name if name.isidentifier() else "f"  # not <lambda>
 
 
 def _slope_formula(function: Callable[[Any], Any], symbol: str) -> str:

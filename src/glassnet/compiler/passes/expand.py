@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from glassnet.compiler.passes.rewrite import apply_rules, make, number, uniform
-from glassnet.compiler.passes.sampling import SAMPLING_RULES
+from glassnet.compiler.passes.sampling import COMPARISON_RULES, SAMPLING_RULES
 from glassnet.compiler.passes.simplify import fold
 from glassnet.compiler.passes.slices import canonical_getitem, canonical_scatter
 from glassnet.compiler.passes.types import as_dtype
@@ -22,7 +22,7 @@ from glassnet.ops.matrix import split_spec
 
 def expand(graph: Graph) -> Graph:
     """The graph without vector functions."""
-    return apply_rules(fold(graph), _RULES)
+    return apply_rules(apply_rules(fold(graph), COMPARISON_RULES), _RULES)
 
 
 _SHORT_ROW = 16  # elements that a vector or two hold: their division takes no longer than that of one number

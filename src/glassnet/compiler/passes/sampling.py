@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 
-from glassnet.compiler.passes.rewrite import Rule, make, number
+from glassnet.compiler.passes.rewrite import Rule, make, number, uniform
 from glassnet.compiler.passes.types import as_dtype
-from glassnet.compiler.passes.vocabulary import COSINE_OF_TURNS, HIGH_WORD, SHUFFLED, SINE_OF_TURNS
-from glassnet.core.dtype import FLOAT64, INT64
+from glassnet.compiler.passes.vocabulary import (
+    COSINE_OF_TURNS,
+    HIGH_WORD,
+    SHUFFLED,
+    SINE_OF_TURNS,
+    WORDS_BELOW,
+)
+from glassnet.core.dtype import FLOAT64, INT64, DType
 from glassnet.core.graph import Node
 from glassnet.core.shape import Shape, size_of
 from glassnet.ops import special_values
@@ -113,6 +120,27 @@ def _integers(node: Node) -> Node:
 def _permutation(node: Node) -> Node:
     return make(SHUFFLED, _words(node, node.attributes["shape"]), like=node)
 
+
+def _below(node: Node) -> Node | None:
+    # u < rate, as in dropout, says that the word of u is below a threshold: no number is made of it
+    drawn, bound = node.inputs[0], uniform(node.inputs[1])
+    if drawn.op.name != "random_uniform" or bound is None or node.shape != drawn.shape:
+        return None
+    threshold = bisect_left(range(2**32), True, key=lambda word: not _number_of(word, drawn.dtype) < bound)
+    if threshold == 2**32:
+        return None
+    words = _words(drawn, drawn.attributes["shape"])
+    return make(WORDS_BELOW, words, threshold=threshold, like=node)
+
+
+def _number_of(word: int, dtype: DType) -> float:
+    """The uniform number of a word, which grows with it."""
+    below = np.nextafter(dtype.type(1), dtype.type(0))
+    return min(dtype.type(word * _STEP), below)
+
+
+# Before the draws themselves are expanded.
+COMPARISON_RULES: dict[str, tuple[Rule, ...]] = {"less": (_below,)}
 
 SAMPLING_RULES: dict[str, tuple[Rule, ...]] = {
     "random_bits": (_bits,),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.core.dtype import DType
+from glassnet.core.dtype import BOOL, DType
 from glassnet.core.graph import Graph, Node
 from glassnet.core.op import Constant, Formula, Op
 from glassnet.core.registry import OPS
@@ -56,9 +56,9 @@ def _rearranged_value(xp: Any, x: Any, *, inner: Shape, axes: tuple[int, ...], s
 REARRANGED = compiler_op("rearranged", _rearranged_value, lambda x, *, inner, axes, shape: (shape, x.dtype))
 
 
-def _elementwise(name: str, value: Callable[..., Any]) -> Op:
+def _elementwise(name: str, value: Callable[..., Any], infer: Callable[..., Any] = _same) -> Op:
     formula = Formula(name)
-    VOCABULARY[name] = Op(name, value, _same, _REASON, formula, "definition")
+    VOCABULARY[name] = Op(name, value, infer, _REASON, formula, "definition")
     return VOCABULARY[name]
 
 
@@ -68,6 +68,13 @@ SINE_OF_TURNS = _elementwise("sine_of_turns", lambda xp, t: xp.sin(2 * math.pi *
 
 # The upper 32 of 64 bits.
 HIGH_WORD = _elementwise("high_word", lambda xp, x: (x.astype("uint64") >> np.uint64(32)).astype("int64"))
+
+# Which random words, read as whole numbers without sign, are below a threshold.
+WORDS_BELOW = _elementwise(
+    "words_below",
+    lambda xp, words, *, threshold: words < np.uint64(threshold),
+    lambda words, *, threshold: (words.shape, BOOL),
+)
 
 
 def _shuffled_value(xp: Any, words: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from glassnet.core.dtype import NDArray
 from glassnet.optim import Optimizer
 from glassnet.optim.full_batch import FullBatchMethod
 from glassnet.train.evaluation import Model
@@ -24,3 +25,4 @@ class LastFit:
     history: History
     start: Model
     first_epoch: int
+    weight: NDArray | None  # of each row, as sample_weight and class_weight made it

@@ -140,7 +140,9 @@ class TrainableNetwork(NetworkState):
             follow_plateau(chosen),
             lambda: measuring.fault(self._model),
         )
-        self.last_fit = LastFit(chosen, batch_size, epochs, history, self._model, self._epochs_trained)
+        self.last_fit = LastFit(
+            chosen, batch_size, epochs, history, self._model, self._epochs_trained, rows.weight
+        )
         with listening(progress, listeners) as told:
             if watch:
                 told = [*told, Watch(self._composition, lambda: self._model, rows, history, told)]

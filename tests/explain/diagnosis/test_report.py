@@ -8,6 +8,7 @@ import pytest
 import glassnet as gn
 from glassnet.explain.diagnosis.diagnosing import evidence_of
 from glassnet.explain.diagnosis.neighbours import Neighbours
+from glassnet.explain.diagnosis.probes import probe
 from glassnet.explain.diagnosis.rate import largest_curvature, noise_scale
 
 X = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]] * 5)
@@ -90,3 +91,16 @@ def test_neighbours_of_labels_without_meaning_know_nothing() -> None:
     rng = np.random.default_rng(0)
     near = Neighbours.of(rng.normal(size=(500, 3)), rng.integers(0, 2, 500), True)
     assert abs(near.skill) < 4 * near.error
+
+
+def test_the_weights_of_the_run_are_those_of_its_repetition() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(200, 2))
+    labels = (points[:, 0] > 1.2).astype(int)
+    net = gn.Network([gn.Dense(8, "relu"), gn.Dense(1)], "binary_cross_entropy")
+    net.fit(points, labels, epochs=20, optimizer=gn.Adam(0.02), class_weight="balanced", progress=False)
+    assert net.last_fit is not None
+    evidence = evidence_of(net, points, labels, None)
+    assert evidence.rows.weight is net.last_fit.weight
+    again = probe(evidence, gn.Adam(0.02))
+    assert list(again.losses) == pytest.approx(net.last_fit.history.loss, rel=1e-5)

@@ -84,6 +84,7 @@ def evidence_of(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, A
         x = as_rows(x, net.dtype, "validation X")
         held_out = Rows(x, encoding.encode(as_targets(answers, len(x), "validation y"), "validation y"))
     last, now = net.last_fit, net._model
+    weight = last.weight if last and last.weight is not None and len(last.weight) == len(rows) else None
     start, first_epoch = (last.start, last.first_epoch) if last else (now, net._epochs_trained)
     if last is None and net._epochs_trained:  # read from a file: it began as the seed says
         start, first_epoch = (
@@ -95,7 +96,7 @@ def evidence_of(net: NetworkState, X: Any, y: Any, validation_data: tuple[Any, A
         encoding,
         start,
         now,
-        Rows(rows, target),
+        Rows(rows, target, weight),
         held_out,
         last,
         bool(net._epochs_trained) or last is not None,

@@ -85,8 +85,7 @@ def _too_high(evidence: Evidence, rate: float, factor: float, end: float, shorte
         "learning_rate_too_high",
         "error" if evidence.diverged else "warning",
         f"The learning rate {rate:g} is too high: the run {_ended(end)}{risen}, while "
-        f"{factor * rate:g} reaches "
-        f"{shorter:.3g} in {epochs_of(evidence)} epochs.",
+        f"{factor * rate:g} reaches {shorter:.3g} in {epochs_of(evidence)} epochs.",
         end / max(shorter, 1e-30),
         1.25,
         "measured by running again; Bengio (2012), section 3: the highest rate that does not make "

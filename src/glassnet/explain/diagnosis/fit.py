@@ -96,8 +96,7 @@ def overfitting(evidence: Evidence) -> Iterator[Verdict]:
             "overfitting",
             "warning",
             f"The network overfits: the loss is {training:.3g} on the training rows and {end:.3g} on "
-            "those held "
-            f"out, {rise:.0%} above its best.",
+            f"those held out, {rise:.0%} above its best.",
             rise,
             GENERALISATION_LOSS,
             "Prechelt, Early stopping - but when? (1998), section 2: generalisation loss",

@@ -154,8 +154,7 @@ def _dead(evidence: Evidence, seen: Pass | None, when: str) -> Iterator[Verdict]
         "dead_units",
         severity,
         f"{share:.0%} of the {layer.units.shape[1]} units of {layer.name} are dead {when}: they give "
-        "0 for all "
-        f"{len(layer.y)} rows, and no gradient goes through them.",
+        f"0 for all {len(layer.y)} rows, and no gradient goes through them.",
         share,
         DEAD,
         "Karpathy, Stanford CS231n notes: as much as 40 % of a network can be dead",
@@ -186,8 +185,7 @@ def _saturated(evidence: Evidence, seen: Pass | None, when: str) -> Iterator[Ver
         "saturated_units",
         "note" if evidence.good else "warning",
         f"{share:.0%} of the units of {layer.name} are saturated {when}: their {activation_of(layer)} "
-        "is so flat "
-        f"that on average less than {FLAT:.0%} of its steepest slope is left.",
+        f"is so flat that on average less than {FLAT:.0%} of its steepest slope is left.",
         share,
         SATURATED,
         "Glorot and Bengio, AISTATS (2010), section 3: saturated units hardly pass gradients on",
@@ -216,8 +214,7 @@ def frozen_layer(evidence: Evidence) -> Iterator[Verdict]:
                 "frozen_layer",
                 "warning",
                 f"{layer.name} has not moved in {len(evidence.losses)} epochs, though "
-                f"{slope / whole:.1%} of the "
-                "gradient was its own.",
+                f"{slope / whole:.1%} of the gradient was its own.",
                 max(evidence.moved[name] for name in arrays),
                 STILL,
                 "Karpathy, Stanford CS231n notes: updates are about 1e-3 of the weights in every step",

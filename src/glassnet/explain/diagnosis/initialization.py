@@ -37,8 +37,7 @@ def symmetric_units(evidence: Evidence) -> Iterator[Verdict]:
             "symmetric_units",
             "error",
             f"The weights of {layer.name} start {what}, and the gradients of its {layer.y.shape[-1]} "
-            "units are "
-            "equal too, so that training keeps them copies of one unit.",
+            "units are equal too, so that training keeps them copies of one unit.",
             0.0,
             0.0,
             "Goodfellow, Bengio and Courville, Deep Learning (2016), section 8.4: symmetry must be broken",

@@ -144,8 +144,7 @@ def repeated_output_activation(evidence: Evidence) -> Iterator[Verdict]:
         "error",
         f"What {name} gives to the loss are probabilities already (all from {z.min():.2g} to {z.max():.2g}"
         f"{', with sum 1' if link == 'softmax' else ''}), and {evidence.composition.loss.name} "
-        f"applies {link} to "
-        "them once more, so that no answer can be sure.",
+        f"applies {link} to them once more, so that no answer can be sure.",
         float(z.max()),
         1.0,
         "Bishop, Pattern Recognition and Machine Learning (2006), section 5.2: one link for each loss",
@@ -209,8 +208,7 @@ def _classes_as_values(target: NDArray, name: str, evidence: Evidence) -> tuple[
     if whole and values[0] in (0, 1) and len(values) > 2 and len(target) >= 5 * len(values):
         return (
             f"{name} compares values, but y holds the whole numbers {values[0]:g} to {values[-1]:g}, "
-            "which look "
-            "like numbers of classes",
+            "which look like numbers of classes",
             "cross_entropy",
         )
     return None

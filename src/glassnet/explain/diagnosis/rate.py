@@ -139,8 +139,8 @@ def _momentum(evidence: Evidence, momentum: float, end: float, calmer: float) ->
         "momentum_too_high",
         "error" if evidence.diverged else "warning",
         f"The momentum {momentum:g} makes steps {1 / (1 - momentum):.3g} times as long as the rate "
-        "says, and the "
-        f"run {_ended(end)}; with momentum 0.5 it reaches {calmer:.3g} in {epochs_of(evidence)} epochs.",
+        f"says, and the run {_ended(end)}; with momentum 0.5 it reaches {calmer:.3g} in "
+        f"{epochs_of(evidence)} epochs.",
         momentum,
         USUAL_MOMENTUM,
         "measured by running again; Sutskever et al., ICML (2013), section 2: effective rate eta / (1 - mu)",
@@ -154,10 +154,8 @@ def _batch(evidence: Evidence, end: float, larger: float) -> Verdict:
         "batch_too_small",
         "warning",
         f"Batches of {evidence.batch_rows} are too noisy for this rate: the run {_ended(end)}, while "
-        "batches of "
-        f"{16 * evidence.batch_rows} reach {larger:.3g} in {epochs_of(evidence)} epochs (gradient "
-        "noise scale "
-        f"{noise:.3g} rows).",
+        f"batches of {16 * evidence.batch_rows} reach {larger:.3g} in {epochs_of(evidence)} epochs (gradient "
+        f"noise scale {noise:.3g} rows).",
         noise,
         float(evidence.batch_rows),
         "McCandlish et al., An empirical model of large-batch training (2018), equation 2.9",

@@ -12,6 +12,7 @@ import numpy as np
 from glassnet import explain
 from glassnet.core.dtype import NDArray
 from glassnet.errors import ShapeError
+from glassnet.explain import diagnosis
 from glassnet.persist import register_kind
 from glassnet.train.network import TrainableNetwork
 from glassnet.train.options import require_whole
@@ -114,6 +115,21 @@ class Network(TrainableNetwork):
         1.0
         """
         return explain.diagram(self, x, y, highlight=highlight, units=units)
+
+    def diagnose(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> diagnosis.Report:
+        """Why the network learns, or does not: verdicts with evidence and advice, causes first.
+
+        X and y are what `fit` was given, `validation_data` (X, y) rows that it was not trained on. The
+        network may be untrained, trained or diverged, and stays as it is. `print` shows the report;
+        `report.verdicts` have a kind, a severity, a sentence and an advice, `report.layers` the numbers.
+
+        >>> X = np.linspace(-1.0, 1.0, 64).reshape(-1, 1)
+        >>> net = gn.Network([gn.Dense(4, "tanh"), gn.Dense(1)], loss="mean_squared_error", seed=0)
+        >>> history = net.fit(X, X**2, epochs=20, optimizer=gn.SGD(1e-4))
+        >>> net.diagnose(X, X**2).alarms[0].kind
+        'learning_rate_too_low'
+        """
+        return diagnosis.diagnose(self, X, y, validation_data)
 
     def _examples(self, x: Any) -> NDArray:
         """One example, or several rows, as rows."""

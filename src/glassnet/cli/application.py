@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 from glassnet import __version__
 from glassnet.cli.check import check
 from glassnet.cli.derive import derive
+from glassnet.cli.diagnose import diagnose
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.predict import predict
 from glassnet.cli.train import train
@@ -27,7 +28,7 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-for _command in (train, predict, evaluate, derive, check):
+for _command in (train, predict, evaluate, diagnose, derive, check):
     app.command(_command)
 
 

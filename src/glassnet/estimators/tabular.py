@@ -12,6 +12,7 @@ from glassnet.data import Standardizer, Table, text_labels
 from glassnet.errors import DataError, ModelFileError, NotFittedError
 from glassnet.estimators.plan import Plan, plan_training
 from glassnet.estimators.recipe import Recipe
+from glassnet.explain import diagnosis
 from glassnet.network import Network
 from glassnet.nn.dense import Dense
 from glassnet.persist import register_kind, write_model_file
@@ -105,11 +106,20 @@ class TabularModel:
         X = self._inputs_of(table, name)
         if self.outputs is None:
             return self.network.evaluate(X, self.labels(table, name))
-        actual = table.target(name)
-        if actual.dtype.kind not in "if":
-            raise DataError(f"{table.where(name)} holds no numbers, and the model predicts a quantity.")
+        actual = self._numbers(table, name)
         predicted = self._quantities(X, self.outputs)
         return {"r2": r2(predicted, actual), "mae": mean_absolute_error(predicted, actual)}
+
+    def diagnose_table(self, table: Table, target: str | None = None) -> diagnosis.Report:
+        """Why the network learns, or does not, on a table: see `Network.diagnose`.
+
+        Raises `DataError` as `evaluate_table` does.
+        """
+        name = self.target if target is None else target
+        X = self._inputs_of(table, name)
+        if self.outputs is None:
+            return self.network.diagnose(X, self.labels(table, name))
+        return self.network.diagnose(X, self.outputs.apply(self._numbers(table, name)[:, None]))
 
     def labels(self, table: Table, target: str) -> np.ndarray:
         """The column `target` in the type of the network's classes; `DataError` for a label that is none."""
@@ -135,6 +145,13 @@ class TabularModel:
         if self.outputs is not None:
             arrays |= {"outputs.mean": self.outputs.mean, "outputs.scale": self.outputs.scale}
         write_model_file(path, document, arrays)
+
+    def _numbers(self, table: Table, target: str) -> np.ndarray:
+        """The column `target` as the quantity that it is."""
+        actual = table.target(target)
+        if actual.dtype.kind not in "if":
+            raise DataError(f"{table.where(target)} holds no numbers, and the model predicts a quantity.")
+        return actual
 
     def _inputs_of(self, table: Table, target: str | None) -> np.ndarray:
         table.require(self.features)

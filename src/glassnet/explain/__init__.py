@@ -1,4 +1,4 @@
-"""What a computation means: formulas, derivations, traces and explanations, read from the declarations.
+"""What a computation means: formulas, derivations, traces, explanations, diagnosis, from the declarations.
 
 The names are those of the stub beside this file; each is loaded when it is first asked for.
 """

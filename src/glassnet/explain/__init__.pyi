@@ -1,3 +1,4 @@
+from . import diagnosis as diagnosis
 from .counting import Work as Work
 from .counting import work as work
 from .derivation import Case as Case

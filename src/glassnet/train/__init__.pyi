@@ -6,7 +6,9 @@ from .events import Listener as Listener
 from .events import RunFinished as RunFinished
 from .events import RunStarted as RunStarted
 from .events import StopTraining as StopTraining
+from .events import Warned as Warned
 from .history import History as History
+from .history import Watched as Watched
 from .minimize import minimize as minimize
 from .stopping import Convergence as Convergence
 from .stopping import EarlyStopping as EarlyStopping

@@ -78,6 +78,16 @@ class EpochFinished:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """Sent by a run that watches itself, behind an epoch, the first time that something looks wrong."""
+
+    epoch: int  # counts from 1
+    kind: str  # as the verdicts of a diagnosis: "dead_units", "learning_rate_too_high", ...
+    layer: str | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """Sent once at the end; `stopped` is None for a complete run, else one sentence that says why.
 
@@ -90,7 +100,7 @@ class RunFinished:
     failed: bool = False
 
 
-Event = RunStarted | EpochStarted | BatchesFinished | EpochFinished | RunFinished
+Event = RunStarted | EpochStarted | BatchesFinished | EpochFinished | Warned | RunFinished
 Listener = Callable[[Event], None]
 
 

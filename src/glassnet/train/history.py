@@ -6,6 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True)
+class Watched:
+    """One look at a run, by layer.
+
+    `gradient_norms` are those of the loss on some rows; `update_to_weight` is how far an average step since
+    the last look took the parameters, relative to their size; `dead` the share of rectifiers that give 0 for
+    every one of these rows.
+    """
+
+    epoch: int
+    gradient_norms: dict[str, float]
+    update_to_weight: dict[str, float]
+    dead: dict[str, float]
+
+
 @dataclass
 class History:
     """What was measured after every epoch, by name: `figures["loss"]`, `figures["validation_accuracy"]`, ...
@@ -14,7 +29,8 @@ class History:
     change; everything else is measured at the epoch's end. `score_name` is the figure that says how good
     the network is: accuracy or R2. `learning_rate` has the rate of every epoch's last step. `stopped` is
     None, or one sentence that says why the run ended early; `best_epoch` is the epoch whose weights were
-    brought back, if they were.
+    brought back, if they were; `diverged` says that the run ended in a value that is not finite;
+    `watched` has what `fit(..., watch=True)` saw.
 
     >>> history = History("accuracy")
     >>> history.add({"loss": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}, 0.001)
@@ -30,6 +46,8 @@ class History:
     engine: str = "compiled"
     compile_seconds: float = 0.0
     training_seconds: float = 0.0
+    diverged: bool = False
+    watched: list[Watched] = field(default_factory=list[Watched])
 
     @property
     def loss(self) -> list[float]:

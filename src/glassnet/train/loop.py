@@ -67,7 +67,7 @@ def train(
         course.keep_what_was_learnt()
         history.stopped = str(wish) or f"A listener ended the run after epoch {history.epochs}."
     except DivergedError as error:
-        history.stopped, diverged = str(error), error
+        history.stopped, history.diverged, diverged = str(error), True, error
     if not diverged:
         course.bring_back_the_best()
     failed = diverged is not None

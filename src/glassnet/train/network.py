@@ -23,6 +23,7 @@ from glassnet.train.evaluation import Evaluator, divide
 from glassnet.train.events import Listener
 from glassnet.train.fitting import program_of, resolve_optimizer, streamed_program_of
 from glassnet.train.history import History
+from glassnet.train.last_fit import LastFit
 from glassnet.train.loop import listening, train
 from glassnet.train.measuring import Measuring
 from glassnet.train.metrics import Metric, Task
@@ -38,6 +39,7 @@ from glassnet.train.summary import Summary
 from glassnet.train.tallies import figures_of
 from glassnet.train.targets import as_rows, as_targets
 from glassnet.train.training import TrainingProgram
+from glassnet.train.watching import Watch
 from glassnet.transforms.batch import vmap
 from glassnet.transforms.derivatives import grad
 from glassnet.transforms.tracing import trace
@@ -67,6 +69,7 @@ class TrainableNetwork(NetworkState):
         listeners: Sequence[Listener] = (),
         steps_per_event: int | None = None,
         threads: int | None = None,
+        watch: bool = False,
     ) -> History:
         """Trains on rows X (rows, ...) and targets y, from the present parameters on.
 
@@ -90,6 +93,9 @@ class TrainableNetwork(NetworkState):
         number of them, and fewer do while other programs want the cores; by default the environment's
         GLASSNET_THREADS, or else as many of this process's cores as the work of a step is worth, one below
         about a millisecond.
+
+        With `watch` the run is looked at now and then, for about a twentieth of its time from its first half
+        second on: `history.watched` has gradients, steps and dead units by layer, and listeners are Warned.
 
         Returns the History. Ctrl-C ends the run, keeps the last finished epoch (of epochs shorter than some
         hundredths of a second the last that were not lost with their native call) and says so in
@@ -134,7 +140,12 @@ class TrainableNetwork(NetworkState):
             follow_plateau(chosen),
             lambda: measuring.fault(self._model),
         )
+        self.last_fit = LastFit(
+            chosen, batch_size, epochs, history, self._model, self._epochs_trained, rows.weight
+        )
         with listening(progress, listeners) as told:
+            if watch:
+                told = [*told, Watch(self._composition, lambda: self._model, rows, history, told)]
             train(program, epochs, history, self._keep, measures, told, rules, steps_per_event)
         self._epochs_trained += history.epochs
         return history

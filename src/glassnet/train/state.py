@@ -18,6 +18,7 @@ from glassnet.losses import Loss
 from glassnet.nn import Layer, Parameters
 from glassnet.train.composition import Composition
 from glassnet.train.evaluation import Evaluator, Model
+from glassnet.train.last_fit import LastFit
 from glassnet.train.naming import named
 from glassnet.train.options import require_whole
 from glassnet.train.rows import Rows, weights_of
@@ -58,6 +59,7 @@ class NetworkState:
         self._output_shape: Shape = ()
         self._known: Encoding | None = None
         self._epochs_trained = 0
+        self.last_fit: LastFit | None = None  # what the last run was asked and did; files do not hold it
         if input_shape is not None:
             sizes = input_shape if isinstance(input_shape, (tuple, list)) else (input_shape,)
             self._build(tuple(require_whole("Network", "input_shape", size, 1) for size in sizes))

@@ -189,7 +189,7 @@ class Evaluator:
         if self.values.storage(base) == "matrix":
             if with_i and storage.shape[0] == 1:
                 i, j = 0, i  # a row that was reshaped into a column still lies along j
-            if along and place.lanes > 1 and storage.transposed is (place.along == "j"):
+            if along and place.lanes > 1 and _lies_across(storage, place):
                 raise UncompilableError(f"reading {base!r} across its lines is not compiled yet.")
             index = storage.index(i, j)
         else:
@@ -210,7 +210,7 @@ class Evaluator:
 
     def _store(self, node: Node, storage: Storage, place: Place, value: Operand) -> None:
         if self.values.storage(node) == "matrix":
-            if value.type.lanes > 1 and storage.transposed is (place.along == "j"):
+            if value.type.lanes > 1 and _lies_across(storage, place):
                 raise UncompilableError(f"writing {node!r} across its lines is not compiled yet.")
             index = storage.index(place.i, place.j)
         else:
@@ -252,3 +252,8 @@ def store(b: Builder, storage: Storage, index: IndexLike, value: Operand) -> Non
         whole = value.type.of(storage.buffer.element)
         value = b.select(value, b.constant(1, whole), b.zero(whole))
     b.store(storage.buffer, index, value)
+
+
+def _lies_across(storage: Storage, place: Place) -> bool:
+    """Whether the elements of a vector at that place lie in different lines: never those of one element."""
+    return storage.shape != (1, 1) and storage.transposed is (place.along == "j")
